@@ -1,0 +1,105 @@
+# `make` or `make help` lists the targets. `make run` and `make test` are all that a newcomer needs; both set up
+# everything themselves: the environment in .venv, and kube-apiserver and etcd in a cache outside of the checkout.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+ARGS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+PACKAGES := api boot_operator controller_runtime controllers machines webserver
+CODE := $(PACKAGES) hack bench tests
+
+##@ Start here
+
+.PHONY: help
+help: ## Explain the targets.
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-zA-Z0-9_.-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: $(VENV) envtest ## Run the operator on a local API server with samples; flags of the program in ARGS="...".
+	@exec $(BIN)/python hack/run.py $(ARGS)
+
+.PHONY: test
+test: test-unit test-integration ## Unit tests, and integration tests on the real API server.
+
+##@ Tests
+
+.PHONY: test-unit
+test-unit: $(VENV) ## Tests without an API server.
+	$(BIN)/pytest tests/unit $(ARGS)
+
+.PHONY: test-integration
+test-integration: $(VENV) envtest ## Tests on the real kube-apiserver.
+	KUBEBUILDER_ASSETS="$$(hack/build-envtest)" $(BIN)/pytest tests/integration $(ARGS)
+
+.PHONY: test-e2e
+test-e2e: $(VENV) envtest e2e-parts ## Whole processes: firmware that boots, a DHCP server's client, failures.
+	KUBEBUILDER_ASSETS="$$(hack/build-envtest)" $(BIN)/pytest tests/e2e $(ARGS)
+
+.PHONY: boot-demo
+boot-demo: $(VENV) envtest e2e-parts ## Boot a virtual machine from the operator on this terminal.
+	@KUBEBUILDER_ASSETS="$$(hack/build-envtest)" exec $(BIN)/python -m hack.boot_demo $(ARGS)
+
+.PHONY: bench
+bench: $(VENV) envtest e2e-parts ## Measure the boot path under load; options in ARGS="...".
+	@KUBEBUILDER_ASSETS="$$(hack/build-envtest)" exec $(BIN)/python -m bench.storm $(ARGS)
+
+##@ Code
+
+.PHONY: check
+check: $(VENV) ## Everything that can be known without running it: style, types, layers, generated files, packaging.
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/mypy $(PACKAGES) hack bench
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/vulture
+	$(BIN)/python hack/manifests.py --check
+	$(BIN)/python hack/check_wheel.py
+
+.PHONY: fmt
+fmt: $(VENV) ## Format the code and mend what ruff can mend.
+	$(BIN)/ruff check --fix $(CODE)
+	$(BIN)/ruff format $(CODE)
+
+.PHONY: manifests
+manifests: $(VENV) ## Generate the CRDs and RBAC rules in config/ from the types.
+	$(BIN)/python hack/manifests.py
+
+.PHONY: requirements
+requirements: $(VENV) ## Pin the dependencies anew, with hashes; UPGRADE=1 takes the newest versions.
+	@for set in run dev; do \
+	  extra=""; if [ $$set = dev ]; then extra="--extra dev"; fi; \
+	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+	    --no-emit-find-links --allow-unsafe $(if $(UPGRADE),--upgrade) $$extra pyproject.toml -o requirements/$$set.txt >/dev/null; \
+	done
+
+##@ Parts (made on demand by the targets above)
+
+# The environment, pinned by requirements/dev.txt, with the console scripts boot-operator and bootctl.
+$(VENV): $(VENV)/.complete ## The Python environment.
+.PHONY: $(VENV)
+
+$(VENV)/.complete: requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "make: $(PYTHON) is older than 3.11; name another one: make PYTHON=python3.12" >&2; exit 1; }
+	@echo "Installing the Python environment into $(VENV) (half a minute) ..." >&2
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
+	@touch $@
+
+.PHONY: envtest
+envtest: ## kube-apiserver, etcd, kube-controller-manager and kubectl; built once per version, some minutes.
+	@hack/build-envtest >/dev/null
+
+.PHONY: e2e-parts
+e2e-parts: ## QEMU, iPXE, a kernel and wrk from Debian's packages.
+	@hack/install-e2e-parts
+
+.PHONY: clean
+clean: ## Remove what was built in the checkout; the cache outside of it stays.
+	rm -rf $(VENV) .run build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

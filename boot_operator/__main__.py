@@ -1,0 +1,38 @@
+"""Entry point of `boot-operator`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+
+import structlog
+import uvloop
+
+from boot_operator import flags
+from boot_operator.operator import run
+from controller_runtime import log as logging_setup
+from controller_runtime.client import ConfigError
+from controller_runtime.manager import ListenError, run_until_signal
+
+log = structlog.get_logger("boot_operator")
+
+
+def main() -> None:
+    """Runs the operator until a signal; exits with 1 and one line where it cannot run, with 2 for a wrong flag."""
+    options = flags.parse(sys.argv[1:], os.environ)
+    logging_setup.configure(level=logging.getLevelNamesMapping()[options.log_level.upper()], json=options.log_json)
+    try:
+        uvloop.run(run_until_signal(run(options)))
+    except (ConfigError, ListenError) as error:
+        sys.exit(f"boot-operator: {error}")
+    except asyncio.CancelledError:
+        sys.exit("boot-operator: cancelled")
+    except Exception:
+        log.exception("the operator failed")
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,228 @@
+"""The flags of `boot-operator`: names, defaults and forms of the Go operator, so that existing manifests keep working.
+
+As with Go's flag package one dash or two may be written, a value follows `=` or a blank, and a switch may be given a
+value (`--metrics-secure=false`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+CONTROLLERS = ("ipxebootconfig", "httpbootconfig")
+"""Names that `--controllers` knows; all of them run unless it says otherwise."""
+
+_TRUE = frozenset({"1", "t", "T", "true", "TRUE", "True"})
+_FALSE = frozenset({"0", "f", "F", "false", "FALSE", "False"})
+_DURATION_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h))+")
+_DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What the flags and the environment ask for, checked."""
+
+    kubeconfig: str | None
+    controllers: frozenset[str]
+    namespaces: tuple[str, ...]
+    ipxe_service_url: str
+    """Base of the URLs in iPXE scripts; empty: taken from each request."""
+    default_httpboot_uki_url: str
+    metrics_bind_address: str
+    metrics_secure: bool
+    health_probe_bind_address: str
+    boot_server_address: str
+    image_proxy_server_address: str
+    leader_elect: bool
+    leader_election_namespace: str
+    max_staleness: float
+    log_json: bool
+    log_level: str
+    without_effect: tuple[str, ...]
+    """Flags of the Go operator that were given and that nothing here depends on."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Ends with status 2 and one line, without the whole usage."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"boot-operator: {message}; see boot-operator --help\n")
+
+
+def _switch(text: str) -> bool:
+    if text in _TRUE:
+        return True
+    if text in _FALSE:
+        return False
+    raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false")
+
+
+def duration(text: str) -> float:
+    """Seconds from a duration in Go's form (`10m`, `1h30m`, `500ms`).
+
+    Raises:
+        argparse.ArgumentTypeError: it has another form.
+    """
+    if not _DURATION.fullmatch(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no duration; write for example 30s, 10m or 1h30m")
+    return sum(float(number) * _DURATION_UNITS[unit] for number, unit in _DURATION_PART.findall(text))
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name for name in (part.strip() for part in text.split(",")) if name)
+
+
+def enabled_controllers(text: str) -> frozenset[str]:
+    """The controllers that a value of `--controllers` switches on.
+
+    `a,b` runs just those, `*` all, `-a` (alone or after `*`) all but a.
+
+    Raises:
+        argparse.ArgumentTypeError: a name is unknown.
+    """
+    names = _names(text)
+    unknown = sorted({name.removeprefix("-") for name in names} - {*CONTROLLERS, "*"})
+    if unknown:
+        raise argparse.ArgumentTypeError(f"unknown controller {unknown[0]!r}; there are: {', '.join(CONTROLLERS)}")
+    chosen = {name for name in names if not name.startswith("-")}
+    switched_off = {name.removeprefix("-") for name in names if name.startswith("-")}
+    if not chosen or "*" in chosen:
+        chosen = set(CONTROLLERS)
+    return frozenset(chosen - switched_off)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="boot-operator",
+        description="Answers machines that boot over the network, from IPXEBootConfigs and HTTPBootConfigs.",
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+
+    def switch(name: str, default: bool, text: str) -> None:
+        add(name, type=_switch, nargs="?", const=True, default=default, metavar="BOOL", help=text)
+
+    add(
+        "--kubeconfig",
+        metavar="FILE",
+        help="how to reach the API server (default: $KUBECONFIG, the pod, ~/.kube/config)",
+    )
+    add("--namespaces", type=_names, default=(), metavar="A,B", help="watch these namespaces only (default: all)")
+    add("--controllers", type=enabled_controllers, default="*", metavar="LIST",
+        help=f"controllers to run: a,b or *,-a; there are: {', '.join(CONTROLLERS)} (default: *)")  # fmt: skip
+    add(
+        "--boot-server-address", default=":8082", metavar="ADDR", help="where machines boot from (default: %(default)s)"
+    )
+    add("--image-proxy-server-address", default=":8083", metavar="ADDR",
+        help="second address with the same answers (default: %(default)s)")  # fmt: skip
+    add(
+        "--ipxe-service-url", default="", metavar="URL", help="base of the URLs in iPXE scripts (default: as requested)"
+    )
+    add("--ipxe-service-protocol", default="http", metavar="P", help="with $IPXE_SERVER_ADDRESS (default: %(default)s)")
+    add("--ipxe-service-port", type=int, default=5000, metavar="N", help="with $IPXE_SERVER_ADDRESS (default: 5000)")
+    add("--default-httpboot-uki-url", default="", metavar="URL", help="UKI for machines without an HTTPBootConfig")
+    add("--health-probe-bind-address", default=":8081", metavar="ADDR",
+        help="/healthz and /readyz; 0 is off (default: %(default)s)")  # fmt: skip
+    add("--metrics-bind-address", default=":8080", metavar="ADDR", help="/metrics; 0 is off (default: %(default)s)")
+    switch("--metrics-secure", True, "serve metrics over TLS to authorised clients only (default: true)")
+    switch("--leader-elect", False, "run controllers on one replica at a time (default: false)")
+    add("--leader-election-namespace", default="", metavar="NS", help="namespace of the Lease (default: the pod's)")
+    add("--max-staleness", type=duration, default=600.0, metavar="DUR",
+        help="unready after this long without the API server (default: 10m)")  # fmt: skip
+    switch("--zap-devel", True, "text on a terminal's log, else JSON lines (default: true)")
+    add("--zap-encoder", choices=("json", "console"), default=None, help="form of log lines")
+    add("--zap-log-level", default=None, metavar="LEVEL", help="debug, info, warn or error (default: info)")
+    for name in _WITHOUT_EFFECT:
+        add(name, default=None, nargs="?", const="true", help=argparse.SUPPRESS)
+    return parser
+
+
+_WITHOUT_EFFECT = (
+    "--architecture",
+    "--allowed-registries",
+    "--default-httpboot-oci-image",
+    "--image-server-url",
+    "--metrics-cert-path",
+    "--metrics-cert-name",
+    "--metrics-cert-key",
+    "--enable-http2",
+    "--zap-stacktrace-level",
+    "--zap-time-encoding",
+)
+
+
+def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Options:
+    """Reads the command line; ends the process with status 2 and one line where it is wrong, with 0 for `--help`.
+
+    Args:
+        arguments: without the program's name.
+        environment: `IPXE_SERVER_ADDRESS` is read from it, as in the Go operator.
+    """
+    parser = _parser()
+    values = parser.parse_args(_normalised(parser, arguments))
+    given = tuple(name for name in _WITHOUT_EFFECT if getattr(values, _attribute(name)) is not None)
+    return Options(
+        kubeconfig=values.kubeconfig or None,
+        controllers=values.controllers,
+        namespaces=values.namespaces,
+        ipxe_service_url=_service_url(values, environment),
+        default_httpboot_uki_url=values.default_httpboot_uki_url,
+        metrics_bind_address=values.metrics_bind_address,
+        metrics_secure=values.metrics_secure,
+        health_probe_bind_address=values.health_probe_bind_address,
+        boot_server_address=values.boot_server_address,
+        image_proxy_server_address=values.image_proxy_server_address,
+        leader_elect=values.leader_elect,
+        leader_election_namespace=values.leader_election_namespace,
+        max_staleness=values.max_staleness,
+        log_json=_log_json(values),
+        log_level=_log_level(parser, values.zap_log_level),
+        without_effect=given,
+    )
+
+
+def _normalised(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> list[str]:
+    """Every flag with two dashes and its value after `=`, so that a value may begin with a dash as in Go."""
+    actions = {option: action for action in parser._actions for option in action.option_strings}  # noqa: SLF001
+    rest = list(arguments)
+    normalised = []
+    while rest:
+        argument = rest.pop(0)
+        if re.match(r"-[a-z][a-z-]+(=|$)", argument):
+            argument = f"-{argument}"
+        action = actions.get(argument)
+        if action is not None and action.nargs is None and rest:
+            argument = f"{argument}={rest.pop(0)}"
+        normalised.append(argument)
+    return normalised
+
+
+def _attribute(name: str) -> str:
+    return name.removeprefix("--").replace("-", "_")
+
+
+def _service_url(values: Any, environment: Mapping[str, str]) -> str:
+    if values.ipxe_service_url:
+        return str(values.ipxe_service_url).rstrip("/")
+    host = environment.get("IPXE_SERVER_ADDRESS", "")
+    return f"{values.ipxe_service_protocol}://{host}:{values.ipxe_service_port}" if host else ""
+
+
+def _log_json(values: Any) -> bool:
+    return values.zap_encoder == "json" if values.zap_encoder else not values.zap_devel
+
+
+def _log_level(parser: argparse.ArgumentParser, text: str | None) -> str:
+    """Zap's names, and its numbers: 0 is info, 1 and more is debug."""
+    if text is None:
+        return "info"
+    if text.isdecimal():
+        return "info" if text == "0" else "debug"
+    names = {"debug": "debug", "info": "info", "warn": "warning", "warning": "warning", "error": "error"}
+    if text not in names:
+        parser.error(f"argument --zap-log-level: {text!r} is no level; write debug, info, warn or error")
+    return names[text]

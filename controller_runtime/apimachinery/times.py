@@ -1,0 +1,24 @@
+"""Times as the API writes them: metav1.Time has whole seconds, metav1.MicroTime exactly six decimals."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+
+def now() -> datetime:
+    """The wall clock in UTC, cut to whole seconds as metav1.Time is. For what is shown, never for deadlines."""
+    return datetime.now(UTC).replace(microsecond=0)
+
+
+def format_micro_time(time: datetime) -> str:
+    """metav1.MicroTime: six decimals always, because the API server refuses any other number of them."""
+    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def parse_time(text: str) -> datetime:
+    """Reads metav1.Time or metav1.MicroTime.
+
+    Raises:
+        ValueError: the text is no RFC 3339 time.
+    """
+    return datetime.fromisoformat(text)

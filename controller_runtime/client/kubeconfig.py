@@ -1,0 +1,118 @@
+"""Reads kubeconfig files and selects from them what one context needs.
+
+By kubectl's rules: of several files the first that has an entry of a name wins, also for `current-context`; files that
+do not exist are passed over as long as one does; relative paths are relative to the file that they stand in.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from controller_runtime.client.errors import ConfigError
+
+_PATHS = ("certificate-authority", "client-certificate", "client-key", "tokenFile")
+_IMPERSONATION = ("as", "as-uid", "as-groups", "as-user-extra")
+
+
+@dataclass(frozen=True, slots=True)
+class SelectedContext:
+    """One context, complete: a kubeconfig that holds nothing else, with absolute paths."""
+
+    document: dict[str, Any]
+    namespace: str
+    origin: str
+    """The files, and who named them, for messages."""
+
+
+def select_context(paths: Sequence[Path], named_by: str, context: str | None) -> SelectedContext:
+    """Read the files and select a context.
+
+    Args:
+        paths: Files, the most important first.
+        named_by: Who named them (`--kubeconfig`, `KUBECONFIG`).
+        context: None: `current-context`.
+
+    Raises:
+        ConfigError: no file exists, one is malformed, or the context is not complete.
+    """
+    origin = f"kubeconfig {os.pathsep.join(map(str, paths))} (from {named_by})"
+    documents = [_read(path, named_by) for path in paths if path.exists()]
+    if not documents:
+        raise ConfigError(f"{origin} does not exist")
+    name = context or next((str(found) for document in documents if (found := document.get("current-context"))), "")
+    if not name:
+        raise ConfigError(f"{origin} has no current-context: choose one with `kubectl config use-context NAME`")
+    chosen = _entry(documents, "contexts", "context", name, origin)
+    cluster_name = chosen.get("cluster")
+    if not cluster_name:
+        raise ConfigError(f"{origin}: context {name!r} names no cluster")
+    cluster = _entry(documents, "clusters", "cluster", cluster_name, origin)
+    if not cluster.get("server"):
+        raise ConfigError(f"{origin}: cluster {cluster_name!r} has no server")
+    user_name = chosen.get("user") or ""
+    user = _entry(documents, "users", "user", user_name, origin) if user_name else {}
+    _refuse_what_would_be_ignored(user, user_name, origin)
+    document = {
+        "current-context": name,
+        "contexts": [{"name": name, "context": {"cluster": cluster_name, "user": user_name or "none"}}],
+        "clusters": [{"name": cluster_name, "cluster": cluster}],
+        "users": [{"name": user_name or "none", "user": user}],
+    }
+    return SelectedContext(document, str(chosen.get("namespace") or ""), origin)
+
+
+def _read(path: Path, named_by: str) -> Mapping[str, Any]:
+    try:
+        document = yaml.safe_load(path.read_text())
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"kubeconfig {path} (from {named_by}) cannot be read: {error}") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"kubeconfig {path} (from {named_by}) is no valid YAML: {error}") from error
+    if not isinstance(document, dict):
+        raise ConfigError(f"kubeconfig {path} (from {named_by}) is no kubeconfig: a map was expected")
+    for section, single in (("contexts", "context"), ("clusters", "cluster"), ("users", "user")):
+        _check_section(document.get(section), section, single, path)
+    return _with_absolute_paths(document, path.absolute().parent)
+
+
+def _check_section(entries: object, section: str, single: str, path: Path) -> None:
+    if entries is not None and not isinstance(entries, list):
+        raise ConfigError(f"kubeconfig {path}: {section} is no list")
+    for entry in entries or ():
+        if not isinstance(entry, dict) or "name" not in entry or not isinstance(entry.get(single) or {}, dict):
+            raise ConfigError(f"kubeconfig {path}: {section} holds an entry without a name or without {single}")
+
+
+def _with_absolute_paths(document: dict[str, Any], directory: Path) -> dict[str, Any]:
+    for section, single in (("clusters", "cluster"), ("users", "user")):
+        for entry in document.get(section) or ():
+            settings = entry.get(single) or {}
+            for key in _PATHS:
+                if settings.get(key):
+                    settings[key] = str(directory / settings[key])
+            plugin = settings.get("exec") or {}
+            if os.sep in str(plugin.get("command") or ""):  # a bare name is looked up on PATH
+                plugin["command"] = str(directory / plugin["command"])
+    return document
+
+
+def _entry(documents: Sequence[Mapping[str, Any]], section: str, single: str, name: str, origin: str) -> dict[str, Any]:
+    for document in documents:
+        for entry in document.get(section) or ():
+            if entry["name"] == name:
+                return dict(entry.get(single) or {})
+    raise ConfigError(f"{origin} has no {single} {name!r}")
+
+
+def _refuse_what_would_be_ignored(user: Mapping[str, Any], name: str, origin: str) -> None:
+    if found := [key for key in _IMPERSONATION if user.get(key)]:
+        raise ConfigError(f"{origin}: user {name!r} impersonates another ({', '.join(found)}), which is not supported")
+    provider = (user.get("auth-provider") or {}).get("name", "oidc")
+    if provider not in ("oidc", "gcp"):
+        raise ConfigError(f"{origin}: user {name!r} has auth-provider {provider!r}; use an exec plugin instead")

@@ -1,0 +1,46 @@
+"""Ends a program on SIGINT and SIGTERM."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Coroutine
+from typing import Any
+
+import structlog
+
+log = structlog.get_logger(__name__)
+
+
+async def run_until_signal(main: Coroutine[Any, Any, None]) -> None:
+    """Runs `main` and cancels it on the first SIGINT or SIGTERM; a second one ends the process at once with status 1.
+
+    The handlers are installed even where the signals were inherited as ignored, as under nohup.
+
+    Raises:
+        Exception: what `main` raises, also while it winds up.
+    """
+    loop = asyncio.get_running_loop()
+    task = asyncio.ensure_future(main)
+    stopping = False
+
+    def stop(number: signal.Signals) -> None:
+        nonlocal stopping
+        if stopping:
+            log.warning("second signal, ending at once", signal=number.name)
+            os._exit(1)
+        stopping = True
+        log.info("stopping", signal=number.name)
+        task.cancel()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop, number)
+    try:
+        await task
+    except asyncio.CancelledError:
+        if not stopping:
+            raise
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)

@@ -1,0 +1,1 @@
+"""The control plane itself, and make run on it."""

@@ -1,0 +1,54 @@
+"""The fixtures of the plug-in, in test runs of their own."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.integration
+
+
+def run_pytest(directory: Path, test: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    (directory / "test_it.py").write_text(test)
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:randomly", "-rA", "--tb=short"]
+    env = os.environ | environment
+    return subprocess.run([*command, directory], cwd=directory, env=env, capture_output=True, text=True, check=False)
+
+
+def test_a_test_fails_with_the_reason_where_the_programs_are_missing(tmp_path: Path) -> None:
+    test = "def test_it(control_plane): raise AssertionError('ran')\n"
+    done = run_pytest(tmp_path, test, TEST_ASSET_ETCD=str(tmp_path / "missing"))
+    assert done.returncode == 1
+    assert f"TEST_ASSET_ETCD={tmp_path}/missing is not a program that can be run" in done.stdout
+    assert "1 error in" in done.stdout
+    assert "Traceback" not in done.stdout
+
+
+def test_nothing_is_started_for_tests_that_do_not_ask_for_it(tmp_path: Path) -> None:
+    test = "def test_it(): pass\n"
+    done = run_pytest(tmp_path, test, TEST_ASSET_ETCD=str(tmp_path / "missing"))
+    assert "1 passed in" in done.stdout
+
+
+def test_a_session_shares_one_control_plane_with_the_options_of_its_conftest(tmp_path: Path) -> None:
+    (tmp_path / "conftest.py").write_text(
+        "import pytest\n"
+        "from controller_runtime.envtest import ControlPlaneOptions\n"
+        "@pytest.fixture(scope='session')\n"
+        "def control_plane_options():\n"
+        "    return ControlPlaneOptions(users={'visitor': ()})\n"
+    )
+    test = (
+        "seen = []\n"
+        "def test_first(control_plane, kube_namespace):\n"
+        "    control_plane.kubeconfig_for('visitor')\n"
+        "    seen.append((control_plane, kube_namespace))\n"
+        "def test_second(control_plane, kube_namespace):\n"
+        "    (plane, namespace), = seen\n"
+        "    assert plane is control_plane\n"
+        "    assert namespace != kube_namespace\n"
+    )
+    done = run_pytest(tmp_path, test)
+    assert "2 passed in" in done.stdout, done.stdout

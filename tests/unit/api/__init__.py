@@ -1,0 +1,1 @@
+"""The API types, and the files generated from them."""

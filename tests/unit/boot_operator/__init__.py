@@ -1,0 +1,1 @@
+"""Tests of boot_operator without sockets to an API server."""

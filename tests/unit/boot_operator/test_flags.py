@@ -1,0 +1,127 @@
+"""The command line: forms and defaults of the Go operator."""
+
+import pytest
+
+from boot_operator.flags import CONTROLLERS, Options, parse
+
+
+def options(*arguments: str, **environment: str) -> Options:
+    return parse(arguments, environment)
+
+
+def test_the_defaults_are_the_go_operators() -> None:
+    found = options()
+    assert found.metrics_bind_address == ":8080"
+    assert found.health_probe_bind_address == ":8081"
+    assert found.boot_server_address == ":8082"
+    assert found.image_proxy_server_address == ":8083"
+    assert found.metrics_secure is True
+    assert found.leader_elect is False
+    assert found.controllers == frozenset(CONTROLLERS)
+    assert found.max_staleness == 600
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        pytest.param(("--boot-server-address=:1",), id="two dashes, equals sign"),
+        pytest.param(("--boot-server-address", ":1"), id="two dashes, blank"),
+        pytest.param(("-boot-server-address=:1",), id="one dash, equals sign"),
+        pytest.param(("-boot-server-address", ":1"), id="one dash, blank"),
+        pytest.param(("--boot-server-address=:2", "--boot-server-address=:1"), id="the last one wins"),
+    ],
+)
+def test_a_flag_is_read_in_every_form_that_go_takes(arguments: tuple[str, ...]) -> None:
+    assert options(*arguments).boot_server_address == ":1"
+
+
+@pytest.mark.parametrize(
+    ("argument", "expected"),
+    [
+        pytest.param("--metrics-secure=false", False, id="false"),
+        pytest.param("--metrics-secure=0", False, id="0"),
+        pytest.param("--metrics-secure=T", True, id="T"),
+        pytest.param("--metrics-secure", True, id="no value"),
+    ],
+)
+def test_a_switch_is_read_as_go_reads_it(argument: str, expected: bool) -> None:
+    assert options(argument).metrics_secure is expected
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        pytest.param(("--controllers=*",), {"ipxebootconfig", "httpbootconfig"}, id="star"),
+        pytest.param(("--controllers=ipxebootconfig",), {"ipxebootconfig"}, id="one by name"),
+        pytest.param(("--controllers=*,-ipxebootconfig",), {"httpbootconfig"}, id="all but one"),
+        pytest.param(("--controllers", "-httpbootconfig"), {"ipxebootconfig"}, id="minus alone, after a blank"),
+        pytest.param(("--controllers=-httpbootconfig,-ipxebootconfig",), set(), id="none"),
+    ],
+)
+def test_controllers_are_chosen_by_name(arguments: tuple[str, ...], expected: set[str]) -> None:
+    assert options(*arguments).controllers == expected
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        pytest.param(("--controllers=ipxe",), "unknown controller 'ipxe'; there are: ipxebootconfig", id="controller"),
+        pytest.param(("--no-such-flag",), "--no-such-flag", id="flag"),
+        pytest.param(("--metrics-secure=maybe",), "'maybe' is neither true nor false", id="switch"),
+        pytest.param(("--max-staleness=10",), "write for example 30s", id="duration"),
+        pytest.param(("--zap-log-level=loud",), "'loud' is no level", id="level"),
+        pytest.param(("--ipxe-service-port=http",), "--ipxe-service-port", id="number"),
+    ],
+)
+def test_a_wrong_command_line_ends_with_status_2_and_one_line(
+    arguments: tuple[str, ...], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        options(*arguments)
+    assert ended.value.code == 2
+    error = capsys.readouterr().err
+    assert words in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "expected"),
+    [
+        pytest.param((), {}, "", id="nothing is known: each request tells"),
+        pytest.param(("--ipxe-service-url=http://boot/",), {}, "http://boot", id="flag, without the last slash"),
+        pytest.param((), {"IPXE_SERVER_ADDRESS": "192.0.2.1"}, "http://192.0.2.1:5000", id="environment"),
+        pytest.param(
+            ("--ipxe-service-protocol=https", "--ipxe-service-port=443"),
+            {"IPXE_SERVER_ADDRESS": "boot"},
+            "https://boot:443",
+            id="environment with protocol and port",
+        ),
+        pytest.param(
+            ("--ipxe-service-url=http://a",), {"IPXE_SERVER_ADDRESS": "b"}, "http://a", id="the flag wins over it"
+        ),
+    ],
+)
+def test_the_service_url_comes_from_the_flag_or_the_environment(
+    arguments: tuple[str, ...], environment: dict[str, str], expected: str
+) -> None:
+    assert options(*arguments, **environment).ipxe_service_url == expected
+
+
+def test_flags_of_the_go_operator_without_effect_are_accepted_and_named() -> None:
+    found = options("--enable-http2", "--architecture=arm64", "--zap-time-encoding", "iso8601")
+    assert set(found.without_effect) >= {"--enable-http2", "--architecture"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "level", "json"),
+    [
+        pytest.param((), "info", False, id="default"),
+        pytest.param(("--zap-devel=false",), "info", True, id="production"),
+        pytest.param(("--zap-encoder=json",), "info", True, id="encoder"),
+        pytest.param(("--zap-log-level=2",), "debug", False, id="zap's number"),
+        pytest.param(("--zap-log-level=error",), "error", False, id="zap's name"),
+    ],
+)
+def test_log_settings_follow_zaps_flags(arguments: tuple[str, ...], level: str, json: bool) -> None:
+    found = options(*arguments)
+    assert (found.log_level, found.log_json) == (level, json)

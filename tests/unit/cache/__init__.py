@@ -1,0 +1,1 @@
+"""The cache, on virtual time and an API server in memory."""

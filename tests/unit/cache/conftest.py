@@ -1,0 +1,41 @@
+"""What the tests of the cache share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, MutableMapping
+from typing import Any
+
+import pytest
+import structlog
+
+from controller_runtime.cache import Cache, Informer
+from controller_runtime.client import Client
+from tests.unit.cache.kinds import Gadget, Planet
+from tests.unit.cache.memory_api import MemoryApi
+
+
+@pytest.fixture
+def api() -> MemoryApi:
+    return MemoryApi(Gadget, Planet)
+
+
+@pytest.fixture
+def client(api: MemoryApi) -> Client:
+    return Client(api)
+
+
+@pytest.fixture
+def informer(client: Client) -> Informer[Gadget]:
+    return Informer(client, Gadget)
+
+
+@pytest.fixture
+def cache(client: Client) -> Cache:
+    return Cache(client, detect_mutations=True)
+
+
+@pytest.fixture
+def logs() -> Iterator[list[MutableMapping[str, Any]]]:
+    """The log lines of the test, as dicts."""
+    with structlog.testing.capture_logs() as lines:
+        yield lines

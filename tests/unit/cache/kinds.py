@@ -1,0 +1,33 @@
+"""Kinds that exist for these tests alone."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import msgspec
+
+from controller_runtime.apimachinery import Object, Resource
+from controller_runtime.apimachinery.meta import APIStruct
+
+
+class GadgetSpec(APIStruct, frozen=True, kw_only=True, gc=False):
+    """An undecodable Gadget has text for its size."""
+
+    size: int = 0
+    tags: tuple[str, ...] = ()
+
+
+class Gadget(Object, frozen=True, kw_only=True, gc=False):
+    """Lives in namespaces."""
+
+    resource: ClassVar[Resource] = Resource(group="example.com", version="v1", kind="Gadget", plural="gadgets")
+
+    spec: GadgetSpec = msgspec.field(default_factory=GadgetSpec)
+
+
+class Planet(Object, frozen=True, kw_only=True, gc=False):
+    """Is cluster-scoped."""
+
+    resource: ClassVar[Resource] = Resource(
+        group="example.com", version="v1", kind="Planet", plural="planets", namespaced=False
+    )

@@ -1,0 +1,1 @@
+"""The client against transports that are small functions, and its HTTP transport against loopback servers."""

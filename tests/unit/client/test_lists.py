@@ -1,0 +1,65 @@
+"""Lists are decoded item by item."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from controller_runtime.apimachinery import DecodeError, NamespacedName
+from controller_runtime.client.lists import decode_list
+from controller_runtime.metrics import REGISTRY
+from tests.unit.client.fakes import Widget, widget
+
+
+def body(*items: Any, **metadata: str) -> bytes:
+    return json.dumps({"kind": "WidgetList", "metadata": metadata, "items": items}).encode()
+
+
+def skipped_total() -> float:
+    return REGISTRY.get_sample_value("controller_runtime_undecodable_objects_total", {"kind": "Widget"}) or 0.0
+
+
+def test_items_and_metadata_of_a_page() -> None:
+    page = decode_list(Widget, body(widget("a"), widget("b"), resourceVersion="7", **{"continue": "next"}))
+    assert [item.key for item in page.items] == [NamespacedName("default", "a"), NamespacedName("default", "b")]
+    assert (page.resource_version, page.continue_token, page.skipped) == ("7", "next", ())
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        pytest.param({"metadata": {"resourceVersion": "7"}, "items": None}, id="null"),
+        pytest.param({"metadata": {"resourceVersion": "7"}}, id="absent"),
+        pytest.param({"metadata": {"resourceVersion": "7"}, "items": []}, id="empty"),
+    ],
+)
+def test_an_empty_list_is_a_list(document: dict[str, Any]) -> None:
+    page = decode_list(Widget, json.dumps(document).encode())
+    assert (page.items, page.resource_version) == ((), "7")
+
+
+def test_an_undecodable_item_costs_only_itself() -> None:
+    before = skipped_total()
+    broken = widget("broken", spec={"size": "large"})
+    with capture_logs() as logs:
+        page = decode_list(Widget, body(widget("a"), broken, widget("b"), resourceVersion="7"))
+    assert [item.key.name for item in page.items] == ["a", "b"]
+    [(key, error)] = page.skipped
+    assert key == NamespacedName("default", "broken")
+    assert "size" in str(error)
+    assert skipped_total() == before + 1
+    assert [(line["object"], line["kind"]) for line in logs] == [("default/broken", "Widget")]
+
+
+@pytest.mark.parametrize("item", [pytest.param(5, id="no object"), pytest.param({"metadata": 5}, id="no metadata")])
+def test_an_item_without_a_name_is_skipped_too(item: Any) -> None:
+    page = decode_list(Widget, body(item))
+    assert [key for key, _ in page.skipped] == [NamespacedName("", "")]
+
+
+def test_a_malformed_envelope_is_an_error() -> None:
+    with pytest.raises(DecodeError):
+        decode_list(Widget, b'{"items": {}}')

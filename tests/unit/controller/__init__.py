@@ -1,0 +1,1 @@
+"""Tests of controller without sockets to an API server."""

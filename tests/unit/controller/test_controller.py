@@ -1,0 +1,257 @@
+"""The controller: what follows from a reconciliation, and that no object is reconciled twice at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from controller_runtime import metrics
+from controller_runtime.apimachinery import NamespacedName
+from controller_runtime.controller import (
+    CacheSyncError,
+    Controller,
+    ControllerOptions,
+    Request,
+    Result,
+    TerminalError,
+)
+from controller_runtime.workqueue import PriorityQueue
+
+A, B = NamespacedName("ns", "a"), NamespacedName("ns", "b")
+
+
+class ListSource:
+    """Hands fixed requests to the queue and lets a test add more."""
+
+    def __init__(self, *requests: Request, synced: bool = True) -> None:
+        self._requests = requests
+        self.synced = asyncio.Event()
+        if synced:
+            self.synced.set()
+        self.queue: PriorityQueue[Request] | None = None
+        self.stopped = 0
+
+    def start(self, queue: PriorityQueue[Request]) -> None:
+        self.queue = queue
+        for request in self._requests:
+            queue.add(request)
+
+    async def wait_synced(self) -> None:
+        await self.synced.wait()
+
+    def stop(self) -> None:
+        self.stopped += 1
+
+    def describe(self) -> str:
+        return "list source: the cable is out"
+
+
+class Recording:
+    """A reconciler that notes when it was called with what, and that two runs of one object never overlap."""
+
+    def __init__(self, act: Callable[[Request], Awaitable[Result | None]]) -> None:
+        self._act = act
+        self.runs: list[tuple[float, Request]] = []
+        self.active: Counter[Request] = Counter()
+        self.most_at_once = 0
+
+    async def reconcile(self, request: Request) -> Result | None:
+        self.runs.append((asyncio.get_running_loop().time(), request))
+        self.active[request] += 1
+        assert self.active[request] == 1, "the same object is reconciled twice at once"
+        self.most_at_once = max(self.most_at_once, self.active.total())
+        try:
+            return await self._act(request)
+        finally:
+            self.active[request] -= 1
+
+    def times(self) -> list[float]:
+        return [round(time - self.runs[0][0], 3) for time, _ in self.runs]
+
+
+async def succeed(request: Request) -> None:
+    await asyncio.sleep(1)
+
+
+async def run_for(seconds: float, controller: Controller) -> None:
+    """Runs the controller for so long and ends it."""
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await controller.start()
+
+
+def count(name: str, counter: str, **labels: str) -> float:
+    return metrics.REGISTRY.get_sample_value(counter, {"controller": name, **labels}) or 0.0
+
+
+@pytest.mark.looptime
+async def test_a_success_is_not_repeated() -> None:
+    reconciler = Recording(succeed)
+    await run_for(10_000, Controller("once", reconciler, sources=[ListSource(A, B)]))
+    assert [request for _, request in reconciler.runs] == [A, B]
+    assert count("once", "controller_runtime_reconcile_total", result="success") == 2
+
+
+@pytest.mark.looptime
+async def test_an_error_is_retried_with_doubling_delays() -> None:
+    async def fail(request: Request) -> None:
+        raise ConnectionError("no route")
+
+    reconciler = Recording(fail)
+    await run_for(0.1, Controller("failing", reconciler, sources=[ListSource(A)]))
+    assert reconciler.times() == [0, 0.005, 0.015, 0.035, 0.075]
+    assert count("failing", "controller_runtime_reconcile_errors_total") == 5
+    assert count("failing", "controller_runtime_reconcile_panics_total") == 0
+
+
+@pytest.mark.looptime
+async def test_a_success_resets_the_delay() -> None:
+    outcomes = iter([ValueError("1"), ValueError("2"), None, ValueError("3")])
+    source = ListSource(A)
+
+    async def act(request: Request) -> Result | None:
+        outcome = next(outcomes, None)
+        if outcome is not None:
+            raise outcome
+        return Result(requeue_after=1) if len(reconciler.runs) == 3 else None
+
+    reconciler = Recording(act)
+    await run_for(10, Controller("recovering", reconciler, sources=[source]))
+    assert reconciler.times() == [0, 0.005, 0.015, 1.015, 1.02]
+
+
+@pytest.mark.looptime
+async def test_a_terminal_error_is_not_retried() -> None:
+    async def give_up(request: Request) -> None:
+        raise TerminalError("the spec makes no sense")
+
+    reconciler = Recording(give_up)
+    await run_for(10_000, Controller("terminal", reconciler, sources=[ListSource(A)]))
+    assert len(reconciler.runs) == 1
+    assert count("terminal", "controller_runtime_terminal_reconcile_errors_total") == 1
+    assert count("terminal", "controller_runtime_reconcile_errors_total") == 1
+
+
+@pytest.mark.looptime
+async def test_a_bug_is_counted_as_a_panic_and_retried() -> None:
+    async def stumble(request: Request) -> None:
+        if len(reconciler.runs) == 1:
+            raise KeyError("x")
+
+    reconciler = Recording(stumble)
+    await run_for(10, Controller("stumbling", reconciler, sources=[ListSource(A)]))
+    assert len(reconciler.runs) == 2
+    assert count("stumbling", "controller_runtime_reconcile_panics_total") == 1
+
+
+@pytest.mark.looptime
+async def test_a_bug_ends_the_controller_where_panics_are_not_recovered() -> None:
+    async def stumble(request: Request) -> None:
+        raise KeyError("x")
+
+    options = ControllerOptions(recover_panics=False)
+    source = ListSource(A)
+    with pytest.raises(ExceptionGroup) as error:
+        await Controller("fragile", Recording(stumble), sources=[source], options=options).start()
+    assert error.group_contains(KeyError)
+    assert source.stopped == 1
+
+
+@pytest.mark.looptime
+async def test_requeue_after_is_obeyed() -> None:
+    async def again(request: Request) -> Result:
+        return Result(requeue_after=60)
+
+    reconciler = Recording(again)
+    await run_for(200, Controller("again", reconciler, sources=[ListSource(A)]))
+    assert reconciler.times() == [0, 60, 120, 180]
+    assert count("again", "controller_runtime_reconcile_total", result="requeue_after") == 4
+
+
+@pytest.mark.looptime
+async def test_one_object_is_never_reconciled_twice_at_once_and_no_change_is_lost() -> None:
+    source = ListSource(A, B)
+
+    async def act(request: Request) -> None:
+        assert source.queue is not None
+        if len(reconciler.runs) <= 2:
+            source.queue.add(request)
+        await asyncio.sleep(5)
+
+    reconciler = Recording(act)
+    options = ControllerOptions(max_concurrent_reconciles=4)
+    await run_for(100, Controller("many", reconciler, sources=[source], options=options))
+    assert reconciler.most_at_once == 2
+    assert sorted(request for _, request in reconciler.runs) == [A, A, B, B]
+
+
+@pytest.mark.looptime
+async def test_a_run_beyond_the_time_limit_is_cancelled_counted_and_retried() -> None:
+    async def hang(request: Request) -> None:
+        if len(reconciler.runs) == 1:
+            await asyncio.sleep(1_000)
+
+    reconciler = Recording(hang)
+    options = ControllerOptions(reconciliation_timeout=3)
+    await run_for(10, Controller("hanging", reconciler, sources=[ListSource(A)], options=options))
+    assert reconciler.times() == [0, 3.005]
+    assert count("hanging", "controller_runtime_reconcile_timeouts_total") == 1
+
+
+@pytest.mark.looptime
+async def test_a_source_that_does_not_sync_is_named_with_its_reason() -> None:
+    controller = Controller("waiting", Recording(succeed), sources=[ListSource(A, synced=False)])
+    with pytest.raises(
+        CacheSyncError, match="waiting: caches did not sync within 120 s: list source: the cable is out"
+    ):
+        await controller.start()
+
+
+@pytest.mark.looptime
+async def test_without_a_sync_limit_it_waits_and_then_works() -> None:
+    source = ListSource(A, synced=False)
+    reconciler = Recording(succeed)
+    options = ControllerOptions(cache_sync_timeout=None)
+    asyncio.get_running_loop().call_later(5_000, source.synced.set)
+    await run_for(6_000, Controller("patient", reconciler, sources=[source], options=options))
+    assert len(reconciler.runs) == 1
+
+
+@pytest.mark.looptime
+async def test_nothing_is_reconciled_before_all_sources_have_synced() -> None:
+    late = ListSource(synced=False)
+    reconciler = Recording(succeed)
+    asyncio.get_running_loop().call_later(50, late.synced.set)
+    begin = asyncio.get_running_loop().time()
+    await run_for(100, Controller("ordered", reconciler, sources=[ListSource(A), late]))
+    assert reconciler.runs[0][0] - begin == pytest.approx(50)
+
+
+@pytest.mark.looptime
+async def test_it_can_be_started_again_as_after_a_lost_leadership() -> None:
+    source = ListSource(A)
+    reconciler = Recording(succeed)
+    controller = Controller("twice", reconciler, sources=[source])
+    await run_for(10, controller)
+    await run_for(10, controller)
+    assert [request for _, request in reconciler.runs] == [A, A]
+    assert source.stopped == 2
+
+
+@pytest.mark.looptime
+async def test_the_end_cancels_running_reconciliations_and_waits_for_them() -> None:
+    ended = asyncio.Event()
+
+    async def slow(request: Request) -> None:
+        try:
+            await asyncio.sleep(1_000)
+        finally:
+            await asyncio.sleep(2)
+            ended.set()
+
+    await run_for(10, Controller("ending", Recording(slow), sources=[ListSource(A)]))
+    assert ended.is_set()
+    assert count("ending", "controller_runtime_active_workers") == 0

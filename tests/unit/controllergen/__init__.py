@@ -1,0 +1,1 @@
+"""The generator of CRDs and roles."""

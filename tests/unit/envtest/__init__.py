@@ -1,0 +1,1 @@
+"""Lookup, key and flag rules of envtest and of make run."""

@@ -1,0 +1,1 @@
+"""Behaviour of controller_runtime.leaderelection, without sockets."""

@@ -1,0 +1,1 @@
+"""Tests of manager without sockets to an API server."""

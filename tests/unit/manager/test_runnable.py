@@ -1,0 +1,85 @@
+"""Groups of runnables: started together, stopped together, failures told."""
+
+import asyncio
+
+import pytest
+
+from controller_runtime.manager.runnable import Group, RunningGroup, group_of, run_all
+
+
+class Forever:
+    """Runs until cancelled and takes `delay` seconds to end."""
+
+    needs_leader_election = False
+
+    def __init__(self, delay: float = 0) -> None:
+        self.delay = delay
+        self.ended = False
+
+    async def start(self) -> None:
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            await asyncio.sleep(self.delay)
+            self.ended = True
+
+
+class Failing:
+    async def start(self) -> None:
+        await asyncio.sleep(1)
+        raise ValueError("broken")
+
+
+class Brief:
+    async def start(self) -> None:
+        await asyncio.sleep(1)
+
+
+def test_a_runnable_that_says_nothing_belongs_to_the_leader() -> None:
+    assert group_of(Failing()) is Group.LEADER
+    assert group_of(Forever()) is Group.OTHERS
+
+
+@pytest.mark.looptime
+async def test_stop_waits_for_all_and_names_those_that_are_late() -> None:
+    quick, slow = Forever(1), Forever(60)
+    group = RunningGroup([quick, slow], lambda error: pytest.fail(str(error)))
+    await asyncio.sleep(0)
+    late = await group.stop(asyncio.get_running_loop().time() + 10)
+    assert quick.ended
+    assert not slow.ended
+    assert late == ["runnable/Forever"]
+    await group.stop(asyncio.get_running_loop().time() + 100)
+
+
+@pytest.mark.looptime
+async def test_a_failure_is_told_once_and_an_early_end_is_none() -> None:
+    failures: list[BaseException] = []
+    group = RunningGroup([Failing(), Brief()], failures.append)
+    await asyncio.sleep(2)
+    assert [str(error) for error in failures] == ["broken"]
+    assert await group.stop(0) == []
+
+
+@pytest.mark.looptime
+async def test_run_all_ends_every_runnable_when_one_fails() -> None:
+    other = Forever()
+    with pytest.raises(ValueError, match="broken"):
+        await run_all([other, Failing()])
+    assert other.ended
+
+
+@pytest.mark.looptime
+async def test_run_all_of_nothing_runs_until_cancelled() -> None:
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(1000):
+            await run_all([])
+
+
+@pytest.mark.looptime
+async def test_run_all_goes_on_while_one_has_ended() -> None:
+    other = Forever()
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(10):
+            await run_all([other, Brief()])
+    assert other.ended
