@@ -27,7 +27,7 @@ from tornado.httputil import (
 from tornado.iostream import IOStream
 
 from api.v1alpha1 import BootConfig
-from controller_runtime.manager import bind
+from controller_runtime.manager import announce, bind
 from machines import Stage
 from webserver.exchange import Request, Response
 from webserver.metrics import CONNECTIONS, REFUSED_CONNECTIONS, request_duration, requests
@@ -147,20 +147,20 @@ class BootServer:
             ListenError: as `bind`.
         """
         self.bind()
-        ports = self.ports
-        sockets, self._sockets = self._all_sockets(), []
+        sockets, bound, self._sockets = self._all_sockets(), self._sockets, []
         server = _Server(_Delegate(self), max_connections=self._max_connections)
         tornado_log = logging.getLogger("tornado.general")
         tornado_log.addFilter(_cut_short)
         server.add_sockets(sockets)
-        log.info("serving", ports=ports)
+        for listening, (_, purpose) in zip(bound, self._addresses, strict=True):
+            announce(listening, purpose=purpose)
         try:
             await asyncio.get_running_loop().create_future()
         finally:
             server.stop()
             await self._drain(server)
             tornado_log.removeFilter(_cut_short)
-            log.info("stopped serving", ports=ports)
+            log.info("stopped serving")
 
     async def _drain(self, server: HTTPServer) -> None:
         server.conn_params.no_keep_alive = True

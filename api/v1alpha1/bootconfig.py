@@ -140,4 +140,10 @@ def distinct_names(*names: str) -> tuple[str, ...]:
 
 def boot_resource(kind: str) -> Resource:
     """How a kind of this group and version is addressed."""
-    return Resource(group="boot.ironcore.dev", version="v1alpha1", kind=kind, plural=f"{kind.lower()}s")
+    return Resource(
+        group="boot.ironcore.dev",
+        version="v1alpha1",
+        kind=kind,
+        plural=f"{kind.lower()}s",
+        install="kubectl apply -k config/crd",
+    )

@@ -32,6 +32,8 @@ class Resource:
     plural: str
     """Name of the REST resource in URLs, in lower case (`ipxebootconfigs`)."""
     namespaced: bool = True
+    install: str = ""
+    """The command that makes a cluster serve the kind, for the message where it does not."""
 
     @property
     def api_version(self) -> str:

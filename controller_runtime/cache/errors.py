@@ -88,6 +88,8 @@ def _advice(resource: Resource, namespace: str, cause: Exception) -> str:
             return f"bind {role} to this service account that has the rule {rule}"
         case NotFoundError():
             crd = f"install its CustomResourceDefinition {resource.qualified_plural} with version {resource.version}"
+            if resource.install:
+                crd += f": {resource.install}"
             return crd if resource.group else f"version {resource.version} is not served by this cluster"
         case UnauthorizedError():
             return "check the credentials: the token or certificate is missing, expired or of another cluster"

@@ -6,6 +6,7 @@ do not exist are passed over as long as one does; relative paths are relative to
 
 from __future__ import annotations
 
+import base64
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ import yaml
 from controller_runtime.client.errors import ConfigError
 
 _PATHS = ("certificate-authority", "client-certificate", "client-key", "tokenFile")
+_BASE64 = ("certificate-authority-data", "client-certificate-data", "client-key-data")
 _IMPERSONATION = ("as", "as-uid", "as-groups", "as-user-extra")
 
 
@@ -57,6 +59,7 @@ def select_context(paths: Sequence[Path], named_by: str, context: str | None) ->
         raise ConfigError(f"{origin}: cluster {cluster_name!r} has no server")
     user_name = chosen.get("user") or ""
     user = _entry(documents, "users", "user", user_name, origin) if user_name else {}
+    _check_base64(cluster | user, origin)
     _refuse_what_would_be_ignored(user, user_name, origin)
     document = {
         "current-context": name,
@@ -73,7 +76,8 @@ def _read(path: Path, named_by: str) -> Mapping[str, Any]:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"kubeconfig {path} (from {named_by}) cannot be read: {error}") from error
     except yaml.YAMLError as error:
-        raise ConfigError(f"kubeconfig {path} (from {named_by}) is no valid YAML: {error}") from error
+        reason = " ".join(str(error).split())  # the parser's has several lines
+        raise ConfigError(f"kubeconfig {path} (from {named_by}) is no valid YAML: {reason}") from error
     if not isinstance(document, dict):
         raise ConfigError(f"kubeconfig {path} (from {named_by}) is no kubeconfig: a map was expected")
     for section, single in (("contexts", "context"), ("clusters", "cluster"), ("users", "user")):
@@ -108,6 +112,14 @@ def _entry(documents: Sequence[Mapping[str, Any]], section: str, single: str, na
             if entry["name"] == name:
                 return dict(entry.get(single) or {})
     raise ConfigError(f"{origin} has no {single} {name!r}")
+
+
+def _check_base64(settings: Mapping[str, Any], origin: str) -> None:
+    for key in _BASE64:
+        try:
+            base64.b64decode("".join(str(settings.get(key) or "").split()), validate=True)
+        except ValueError as error:
+            raise ConfigError(f"{origin}: {key} is no base64: {error}") from error
 
 
 def _refuse_what_would_be_ignored(user: Mapping[str, Any], name: str, origin: str) -> None:

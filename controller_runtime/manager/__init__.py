@@ -6,7 +6,7 @@ by `Manager.start`; cancelling `start` drains within `graceful_shutdown_timeout`
 """
 
 from controller_runtime.manager.healthz import Check, CheckFailedError, ping
-from controller_runtime.manager.listen import ListenError, bind
+from controller_runtime.manager.listen import ListenError, announce, bind
 from controller_runtime.manager.manager import GracefulShutdownError, Manager
 from controller_runtime.manager.runnable import Group, Runnable
 from controller_runtime.manager.signals import run_until_signal
@@ -19,6 +19,7 @@ __all__ = [
     "ListenError",
     "Manager",
     "Runnable",
+    "announce",
     "bind",
     "ping",
     "run_until_signal",

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import TypeAlias
 
@@ -14,6 +13,7 @@ from tornado.httpserver import HTTPServer
 from tornado.httputil import HTTPHeaders, HTTPServerRequest, ResponseStartLine
 
 from controller_runtime.manager.healthz import Check, probe
+from controller_runtime.manager.listen import announce, bind
 
 Answer: TypeAlias = tuple[int, str, bytes]
 """Status code, content type, body."""
@@ -22,10 +22,16 @@ _IDLE_SECONDS = 90  # as controller-runtime's servers
 
 
 class Endpoint:
-    """Serves GET requests on sockets that are already bound, by one function from request to answer."""
+    """Serves GET requests on one address, by one function from request to answer."""
 
-    def __init__(self, sockets: Sequence[socket.socket], answer: Callable[[HTTPServerRequest], Answer]) -> None:
-        self._sockets = list(sockets)
+    def __init__(self, address: str, purpose: str, answer: Callable[[HTTPServerRequest], Answer]) -> None:
+        """Listens at once.
+
+        Raises:
+            ListenError: see `bind`.
+        """
+        self._sockets = bind(address, purpose=purpose)
+        self._purpose = purpose
         self._answer = answer
 
     @property
@@ -37,6 +43,7 @@ class Endpoint:
         """Serves until cancelled; answers under way are finished."""
         server = HTTPServer(self._handle, idle_connection_timeout=_IDLE_SECONDS, max_body_size=1 << 16)
         server.add_sockets(self._sockets)
+        announce(self._sockets, purpose=self._purpose)
         try:
             await asyncio.get_running_loop().create_future()
         finally:

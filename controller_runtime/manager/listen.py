@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
+from collections.abc import Sequence
 
 import structlog
 from tornado.netutil import bind_sockets
@@ -30,9 +31,13 @@ def bind(address: str, *, purpose: str) -> list[socket.socket]:
     if not colon or not port_text.isdecimal() or int(port_text) > 65535:
         raise ListenError(f"{purpose}: {address!r} is no address to listen on; write host:port or :port")
     try:
-        sockets = bind_sockets(int(port_text), host.removeprefix("[").removesuffix("]") or None)
+        return bind_sockets(int(port_text), host.removeprefix("[").removesuffix("]") or None)
     except OSError as error:
         reason = "the address is already in use" if error.errno == errno.EADDRINUSE else error.strerror or str(error)
         raise ListenError(f"{purpose}: cannot listen on {address}: {reason}") from error
-    log.info("listening", purpose=purpose, address=f"{host}:{sockets[0].getsockname()[1]}")
-    return sockets
+
+
+def announce(sockets: Sequence[socket.socket], *, purpose: str) -> None:
+    """Logs where something listens, once it does."""
+    host, port = sockets[0].getsockname()[:2]
+    log.info("listening", purpose=purpose, address=f"[{host}]:{port}" if ":" in host else f"{host}:{port}")

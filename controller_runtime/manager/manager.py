@@ -14,7 +14,6 @@ from controller_runtime.client import Client, Transport
 from controller_runtime.leaderelection import LeaderElection, LeaderElector
 from controller_runtime.manager.endpoints import Endpoint, exposition, probes
 from controller_runtime.manager.healthz import Check, CheckFailedError, ping
-from controller_runtime.manager.listen import bind
 from controller_runtime.manager.runnable import Group, Runnable, RunningGroup, group_of, run_all
 from controller_runtime.recorder import EventBroadcaster, EventRecorder
 
@@ -91,16 +90,15 @@ class Manager:
     def _serve_probes(self, address: str) -> int | None:
         if address in ("", "0"):
             return None
-        sockets = bind(address, purpose="the probes (--health-probe-bind-address)")
-        endpoint = Endpoint(sockets, probes(self._healthz, self._readyz))
+        answer = probes(self._healthz, self._readyz)
+        endpoint = Endpoint(address, "the probes (--health-probe-bind-address)", answer)
         self.add(endpoint, group=Group.SERVERS)
         return endpoint.port
 
     def _serve_metrics(self, address: str) -> int | None:
         if address in ("", "0"):
             return None
-        sockets = bind(address, purpose="the metrics (--metrics-bind-address)")
-        endpoint = Endpoint(sockets, exposition(metrics.REGISTRY))
+        endpoint = Endpoint(address, "the metrics (--metrics-bind-address)", exposition(metrics.REGISTRY))
         self.add(endpoint, group=Group.SERVERS)
         return endpoint.port
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, MutableMapping
 from typing import Any
 
@@ -12,6 +13,12 @@ from controller_runtime.cache import Cache, Informer
 from controller_runtime.client import Client
 from tests.unit.cache.kinds import Gadget, Planet
 from tests.unit.cache.memory_api import MemoryApi
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_implicit_event_loop() -> None:
+    """Keeps looptime from having Python 3.11 make an event loop in a test without one, which nobody would close."""
+    asyncio.set_event_loop(None)
 
 
 @pytest.fixture

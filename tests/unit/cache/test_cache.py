@@ -10,7 +10,7 @@ from controller_runtime.apimachinery import NamespacedName, metadata_of
 from controller_runtime.cache import Cache, IndexConflictError, NotCachedError, UnknownIndexError
 from controller_runtime.client import Client
 from tests.unit.cache.kinds import Gadget, Planet
-from tests.unit.cache.memory_api import MemoryApi, size_spec
+from tests.unit.cache.memory_api import Answer, MemoryApi, size_spec
 from tests.unit.cache.observers import running, settle
 
 pytestmark = pytest.mark.looptime
@@ -93,6 +93,7 @@ async def test_waiting_includes_what_is_declared_meanwhile(api: MemoryApi, cache
         waiting = asyncio.ensure_future(cache.wait_synced())
         await asyncio.sleep(0)
         cache.informer(Planet)
+        api.answer_next("list", Answer(500, "InternalError", "not yet"), Answer(500, "InternalError", "not yet"))
         await waiting
         assert cache.informer(Planet).has_synced
 

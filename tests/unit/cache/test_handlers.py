@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from controller_runtime.apimachinery import NamespacedName, Object
-from controller_runtime.cache import Cache, Informer, InformerStoppedError
+from controller_runtime.cache import Cache, Informer, InformerStoppedError, ObjectsMutatedError
 from controller_runtime.cache.handlers import SLICE
 from controller_runtime.client import ApiRequest, ApiResponse, Client
 from tests.unit.cache.kinds import Gadget
@@ -157,6 +157,28 @@ async def test_a_late_handler_hears_of_everything_cached_and_then_of_what_happen
         assert registration.has_synced
 
 
+async def test_what_happens_while_a_late_handler_catches_up_comes_after_that_and_the_loop_gets_its_turns(
+    api: MemoryApi, informer: Informer[Gadget]
+) -> None:
+    for number in range(2 * SLICE):
+        api.create(Gadget, f"g{number:04}", "lab")
+    async with running(informer.run):
+        await informer.wait_synced()
+        await settle()
+        late = Recorder()
+        registration = informer.add_handler(late)
+        api.update(Gadget, f"g{2 * SLICE - 1}", "lab", spec=size_spec(2))
+        api.delete(Gadget, "g0000", "lab")
+        seen = [0]
+        while not registration.has_synced:
+            await asyncio.sleep(0)
+            seen.append(len(late.calls))
+        await settle()
+    assert max(later - earlier for earlier, later in itertools.pairwise(seen)) <= SLICE
+    assert late.calls[: 2 * SLICE] == [f"+g{number:04} initial" for number in range(2 * SLICE)]
+    assert late.calls[2 * SLICE :] == [f"~g{2 * SLICE - 1}", "-g0000"]
+
+
 async def test_a_handler_that_comes_during_the_first_list_hears_of_each_object_once(
     api: MemoryApi, informer: Informer[Gadget]
 ) -> None:
@@ -277,14 +299,17 @@ async def test_the_loop_gets_its_turn_within_a_long_list(api: MemoryApi, informe
     recorder = Recorder()
     informer.add_handler(recorder)
     seen: list[int] = []
+    pages: set[int] = set()
 
     async def look() -> None:
         while not informer.has_synced:
             seen.append(len(recorder.calls))
+            pages.add(len(api.requested("list")))
             await asyncio.sleep(0)
 
     async with running(informer.run):
         await look()
+    assert {1, 2, 3, 4} <= pages, "pages were read in one go"
     assert {0, SLICE, 2 * SLICE, 3 * SLICE} <= set(seen), "handlers were called in one go"
     assert max(later - earlier for earlier, later in itertools.pairwise(seen)) <= SLICE
 
@@ -341,11 +366,23 @@ async def test_a_handler_that_changes_an_object_is_found_out(api: MemoryApi, cac
     api.create(Gadget, "a", "lab")
     async with running(cache.start):
         await cache.wait_synced()
-        with pytest.raises(Exception, match="changed in place: Gadget lab/a"):
+        with pytest.raises(ObjectsMutatedError, match="changed in place: Gadget lab/a"):
             cache.check_mutations()
-        api.delete(Gadget, "a", "lab")
+
+
+async def test_a_changed_object_that_has_left_the_cache_since_is_found_out_too(api: MemoryApi, cache: Cache) -> None:
+    informer = cache.informer(Gadget)
+    api.create(Gadget, "a", "lab")
+    api.create(Gadget, "b", "lab")
+    async with running(cache.start):
+        await cache.wait_synced()
         await settle()
-        with pytest.raises(Exception, match="changed in place: Gadget lab/a"):
+        for obj in informer.store.list():
+            obj.metadata.labels["seen"] = "yes"
+        api.delete(Gadget, "a", "lab")
+        api.update(Gadget, "b", "lab", spec=size_spec(2))
+        await settle()
+        with pytest.raises(ObjectsMutatedError, match="changed in place: Gadget lab/a, Gadget lab/b;"):
             cache.check_mutations()
 
 

@@ -11,7 +11,7 @@ from controller_runtime.cache import Informer, ReflectorError
 from controller_runtime.client import Client, ForbiddenError, NotFoundError
 from controller_runtime.metrics import REGISTRY
 from tests.unit.cache.kinds import Gadget, Planet
-from tests.unit.cache.memory_api import Answer, MemoryApi, size_spec
+from tests.unit.cache.memory_api import Answer, MemoryApi, size_spec, status
 from tests.unit.cache.observers import Recorder, running, settle
 
 pytestmark = pytest.mark.looptime
@@ -299,14 +299,18 @@ async def test_contact_is_a_list_an_open_watch_an_event_or_a_bookmark(
         pytest.param(Answer(500, "InternalError", "no"), id="500"),
     ],
 )
+@pytest.mark.parametrize("in_stream", [pytest.param(False, id="refused"), pytest.param(True, id="ERROR event")])
 async def test_an_error_is_no_proof_that_the_copy_is_current(
-    api: MemoryApi, informer: Informer[Gadget], answer: Answer
+    api: MemoryApi, informer: Informer[Gadget], answer: Answer, in_stream: bool
 ) -> None:
     async with running(informer.run):
         await asyncio.sleep(10)
         api.answer_next("watch", *[answer] * 9)
         api.answer_next("list", *[answer] * 9)
-        api.end_watches()
+        if in_stream:
+            api.send_all("ERROR", status(answer))
+        else:
+            api.end_watches()
         await asyncio.sleep(20)
         assert informer.last_contact == pytest.approx(0, abs=0.01)
 

@@ -227,6 +227,33 @@ async def test_a_watch_that_worked_is_followed_by_the_next_at_once_from_where_it
     assert request.query["resourceVersion"] == str(seen)
 
 
+@pytest.mark.parametrize(
+    "end", [pytest.param("end_watches", id="ended in order"), pytest.param("break_watches", id="broken off")]
+)
+async def test_a_short_watch_that_brought_an_event_has_worked(
+    api: MemoryApi, informer: Informer[Gadget], end: str
+) -> None:
+    async with running(informer.run):
+        await settle()
+        api.create(Gadget, "a", "lab")
+        getattr(api, end)()
+        await settle()
+        assert informer.last_error is None
+    assert len(api.requested("watch")) == 2
+    assert len(api.requested("list")) == 1
+
+
+async def test_a_watch_that_did_not_hold_is_no_recovery(
+    api: MemoryApi, informer: Informer[Gadget], logs: list[dict[str, Any]]
+) -> None:
+    async with running(informer.run):
+        await settle()
+        api.go_down()
+        await asyncio.sleep(60)
+        assert informer.last_error is not None
+    assert "following the kind again" not in [line["event"] for line in logs]
+
+
 async def test_a_bookmark_moves_the_version_so_that_compaction_does_not_force_a_list(
     api: MemoryApi, informer: Informer[Gadget]
 ) -> None:
@@ -244,8 +271,8 @@ async def test_a_bookmark_moves_the_version_so_that_compaction_does_not_force_a_
 
 
 @pytest.mark.parametrize("in_stream", [pytest.param(True, id="ERROR event"), pytest.param(False, id="HTTP 410")])
-async def test_a_watch_from_a_forgotten_version_leads_to_a_list(
-    api: MemoryApi, informer: Informer[Gadget], in_stream: bool
+async def test_a_watch_from_a_forgotten_version_leads_to_a_list_and_is_no_failure(
+    api: MemoryApi, informer: Informer[Gadget], logs: list[dict[str, Any]], in_stream: bool
 ) -> None:
     api.gone_in_stream = in_stream
     async with running(informer.run):
@@ -259,6 +286,7 @@ async def test_a_watch_from_a_forgotten_version_leads_to_a_list(
         await asyncio.sleep(5)
         assert sizes(informer) == {"a": 0}
         assert informer.last_error is None
+    assert not any(line["log_level"] == "warning" for line in logs)
     assert 0.8 <= api.requested("list")[1][0] - broken < BACK_OFF + 0.01
 
 

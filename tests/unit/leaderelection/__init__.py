@@ -1,1 +1,1 @@
-"""Behaviour of controller_runtime.leaderelection, without sockets."""
+"""Behaviour of controller_runtime.leaderelection on virtual time, without sockets."""

@@ -1,0 +1,115 @@
+"""Servers on the loopback interface for the tests of what really opens connections."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+import subprocess
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Connected = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@contextlib.asynccontextmanager
+async def http_server(handler: Handler, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
+    """An HTTP server that answers every request by the handler; gives its URL."""
+    server = web.Server(handler, access_log=None)  # type: ignore[arg-type]
+    runner = web.ServerRunner(server)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls).start()
+        yield f"{'https' if tls else 'http'}://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+@contextlib.asynccontextmanager
+async def raw_server(connected: Connected) -> AsyncIterator[str]:
+    """A server that leaves the bytes to a function; gives the URL that leads to it."""
+    running: set[asyncio.Task[None]] = set()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        running.add(task)
+        try:
+            await connected(reader, writer)
+        finally:
+            writer.close()
+            running.discard(task)
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+        for task in list(running):
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+        await server.wait_closed()
+
+
+async def read_request(reader: asyncio.StreamReader) -> bytes:
+    """Head and body of one request; empty when the client has closed the connection."""
+    try:
+        head = await reader.readuntil(b"\r\n\r\n")
+    except asyncio.IncompleteReadError:
+        return b""
+    lengths = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
+    length = int(lengths[0].split(b":")[1]) if lengths else 0
+    return head + await reader.readexactly(length)
+
+
+@dataclass(frozen=True)
+class Certificates:
+    """A CA and what it signed; `server.pem` and `client.pem` hold certificate and key."""
+
+    directory: Path
+
+    @property
+    def ca(self) -> str:
+        """PEM file of the CA."""
+        return str(self.directory / "ca.crt")
+
+    def pair(self, name: str) -> tuple[str, str]:
+        """Files of certificate and key."""
+        return str(self.directory / f"{name}.crt"), str(self.directory / f"{name}.key")
+
+    def server_context(self, *, ask_client: bool = False) -> ssl.SSLContext:
+        """TLS of a server that has the certificate for `localhost` and 127.0.0.1."""
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(*self.pair("server"))
+        if ask_client:
+            context.load_verify_locations(self.ca)
+            context.verify_mode = ssl.CERT_REQUIRED
+        return context
+
+    def sign(self, name: str, subject: str, alternative_names: str = "") -> None:
+        """Make `name.crt` and `name.key`."""
+        extension = self.directory / f"{name}.ext"
+        extension.write_text(f"subjectAltName={alternative_names}\n" if alternative_names else "\n")
+        self._openssl("req", *_NEW_KEY, "-subj", f"/CN={subject}", "-keyout", f"{name}.key", "-out", f"{name}.csr")
+        self._openssl(
+            *("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial"),
+            *("-days", "2", "-extfile", extension.name, "-out", f"{name}.crt"),
+        )
+
+    def make_ca(self) -> None:
+        """Make `ca.crt` and `ca.key`."""
+        self._openssl("req", "-x509", *_NEW_KEY, "-days", "2", "-subj", "/CN=ca", "-keyout", "ca.key", "-out", "ca.crt")
+
+    def _openssl(self, *arguments: str) -> None:
+        try:
+            subprocess.run(["openssl", *arguments], cwd=self.directory, check=True, capture_output=True)
+        except FileNotFoundError:
+            pytest.fail("openssl is not installed: apt-get install -y --no-install-recommends openssl", pytrace=False)
+
+
+_NEW_KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
