@@ -124,7 +124,8 @@ class Machines:
             AmbiguousMachineError: several HTTPBootConfigs name that identifier.
             NoDefaultUKIError: none names any of them, and there is no default.
         """
-        for key in filter(None, map(network_identifier, identifiers)):
+        for identifier in identifiers:
+            key = network_identifier(identifier)
             config = select(self._cache.by_index(HTTPBootConfig, NETWORK_IDENTIFIER, key))
             if config is not None:
                 return HTTPBoot(config.spec.uki_url, config)
@@ -164,5 +165,4 @@ class Machines:
             ipxe.default_script(config, "")
 
     def _find(self, kind: type[ConfigT], uuid: str) -> ConfigT | None:
-        key = machine_uuid(uuid)
-        return select(self._cache.by_index(kind, SYSTEM_UUID, key)) if key else None
+        return select(self._cache.by_index(kind, SYSTEM_UUID, machine_uuid(uuid)))

@@ -91,13 +91,15 @@ class _Outcome(Enum):
     FAILED = auto()
 
 
-class _Version(NamedTuple):
+class Version(NamedTuple):
+    """What tells two states of a Secret apart."""
+
     uid: str
     resource_version: str
 
 
-def _version_of(obj: Object | None) -> _Version | None:
-    return _Version(obj.metadata.uid, obj.metadata.resource_version) if obj else None
+def _version_of(obj: Object | None) -> Version | None:
+    return Version(obj.metadata.uid, obj.metadata.resource_version) if obj else None
 
 
 _Reference: TypeAlias = tuple[type[BootConfig], NamespacedName]
@@ -124,7 +126,7 @@ class _Entry:
     def __init__(self) -> None:
         self.references: set[_Reference] = set()
         self.waiters: list[asyncio.Future[SecretAnswer]] = []
-        self.version: _Version | None = None
+        self.version: Version | None = None
         """As the informer knows it; None: there is no such Secret."""
         self.outcome = _Outcome.UNKNOWN
         self.content: SecretAnswer | None = None
@@ -296,7 +298,7 @@ class BootSecrets:
                 entry.references.discard((type(config), config.key))
                 self._forget_if_unused(key, entry)
 
-    def observe(self, key: NamespacedName, version: _Version | None) -> None:
+    def observe(self, key: NamespacedName, version: Version | None) -> None:
         """Takes note of the Secret's version; None: it is gone."""
         entry = self._entries.get(key)
         if entry is not None and self._synced.is_set() and entry.version != version:
@@ -320,7 +322,7 @@ class BootSecrets:
         self._note_failure(key, "")
         self._answered(key)
 
-    def _learn(self, key: NamespacedName, entry: _Entry, version: _Version | None) -> None:
+    def _learn(self, key: NamespacedName, entry: _Entry, version: Version | None) -> None:
         entry.version = version
         entry.reset()
         content = entry.content
@@ -379,7 +381,7 @@ class BootSecrets:
             self._fetched(key, entry, version, answer)
         self._pump()
 
-    def _fetched(self, key: NamespacedName, entry: _Entry, asked: _Version | None, answer: SecretAnswer) -> None:
+    def _fetched(self, key: NamespacedName, entry: _Entry, asked: Version | None, answer: SecretAnswer) -> None:
         """Takes in the result of a fetch that began when the Secret was known in the version `asked`."""
         if entry.version is None:
             return  # deleted meanwhile, as everybody who waited has been told

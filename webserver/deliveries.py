@@ -194,7 +194,7 @@ class DeliveryRecorder:
     async def _patch(self, pending: _Pending, stages: Mapping[Stage, _Delivery]) -> bool:
         """Whether the object is still there and has been told."""
         config: BootConfig | None = self._cache.get(pending.kind, pending.key)
-        if config is None or config.metadata.uid != pending.uid:
+        if config is None:
             return False
         change = functools.partial(_with_deliveries, uid=pending.uid, stages=stages)
         try:

@@ -27,7 +27,7 @@ from tornado.httputil import (
 from tornado.iostream import IOStream
 
 from api.v1alpha1 import BootConfig
-from controller_runtime.manager import announce, bind
+from controller_runtime.manager import ListenError, announce, bind
 from machines import Stage
 from webserver.exchange import Request, Response
 from webserver.metrics import CONNECTIONS, REFUSED_CONNECTIONS, request_duration, requests
@@ -108,37 +108,38 @@ class BootServer:
         self._addresses = tuple(addresses)
         self._max_connections = max_connections or _affordable_connections()
         self._sockets: list[list[socket.socket]] = []
+        """Of each address, until they are served."""
+        self.ports: tuple[int, ...] = ()
+        """The port of each address, in order; empty before `bind`."""
         self._exchanges: set[_Exchange] = set()
         """Requests of which the headers have arrived and the response has not been taken by the kernel."""
         self._idle = asyncio.Event()
 
     def bind(self) -> None:
-        """Takes all addresses, so that a taken one is noticed before anything runs. `start` does it if nobody has.
+        """Takes all addresses, so that a taken one is noticed before anything runs; `start` does it if nobody has.
 
         Raises:
             ListenError: an address is malformed or cannot be had; the text names it. None is held then.
         """
+        if self._sockets:
+            return
         try:
-            for address, purpose in self._addresses[len(self._sockets) :]:
+            for address, purpose in self._addresses:
                 self._sockets.append(bind(address, purpose=purpose))
-        except OSError:
-            self._close_sockets()
+        except ListenError:
+            self.close()
             raise
-        for sock in self._all_sockets():
-            sock.listen(BACKLOG)
+        self.ports = tuple(int(sockets[0].getsockname()[1]) for sockets in self._sockets)
 
-    @property
-    def ports(self) -> tuple[int, ...]:
-        """The port of each address, in order; empty before `bind`."""
-        return tuple(int(sockets[0].getsockname()[1]) for sockets in self._sockets)
-
-    def _all_sockets(self) -> list[socket.socket]:
-        return [sock for sockets in self._sockets for sock in sockets]
-
-    def _close_sockets(self) -> None:
-        for sock in self._all_sockets():
+    def close(self) -> None:
+        """Lets go of addresses that were taken and have not been served; for a start that fails elsewhere."""
+        for sock in self._take_sockets():
             sock.close()
+
+    def _take_sockets(self) -> list[socket.socket]:
+        taken = [sock for sockets in self._sockets for sock in sockets]
         self._sockets.clear()
+        return taken
 
     async def start(self) -> None:
         """Serves until cancelled, then finishes what is under way within `DRAIN_SECONDS`.
@@ -147,13 +148,15 @@ class BootServer:
             ListenError: as `bind`.
         """
         self.bind()
-        sockets, bound, self._sockets = self._all_sockets(), self._sockets, []
+        listening = list(zip(self._sockets, self._addresses, strict=True))
         server = _Server(_Delegate(self), max_connections=self._max_connections)
         tornado_log = logging.getLogger("tornado.general")
         tornado_log.addFilter(_cut_short)
-        server.add_sockets(sockets)
-        for listening, (_, purpose) in zip(bound, self._addresses, strict=True):
-            announce(listening, purpose=purpose)
+        server.add_sockets(self._take_sockets())
+        for sockets, (_, purpose) in listening:
+            for sock in sockets:
+                sock.listen(BACKLOG)
+            announce(sockets, purpose=purpose)
         try:
             await asyncio.get_running_loop().create_future()
         finally:
@@ -259,13 +262,11 @@ class _Exchange(HTTPMessageDelegate):
     as delivered.
     """
 
-    __slots__ = ("_began", "_connection", "_headers", "_response", "_server", "_stall", "_start_line")
+    __slots__ = ("_began", "_connection", "_headers", "_server", "_stall", "_start_line")
 
     def __init__(self, server: BootServer, connection: HTTP1Connection) -> None:
         self._server = server
         self._connection = connection
-        self._response: Response | None = None
-        """None before the answer and after its end."""
         self._stall: asyncio.TimerHandle | None = None
 
     def headers_received(self, start_line: RequestStartLine | ResponseStartLine, headers: HTTPHeaders) -> None:
@@ -289,32 +290,24 @@ class _Exchange(HTTPMessageDelegate):
             return
         method, target, _ = self._start_line
         port = stream.socket.getsockname()[1]
-        response = self._response = self._server.respond(Request(method, target, self._headers, port))
+        response = self._server.respond(Request(method, target, self._headers, port))
         line = ResponseStartLine("HTTP/1.1", response.status, _REASONS[response.status])
         body = None if method == "HEAD" else response.body
         written = self._connection.write_headers(line, _headers_of(response), body)
         if written.done():
-            self._sent()
+            self._sent(response)
         else:
-            stream.set_nodelay(True)
             self._stall = asyncio.get_running_loop().call_later(STALL_SECONDS, stream.close)
-            self._connection.set_close_callback(self._end)
-            written.add_done_callback(self._sent)
+            written.add_done_callback(functools.partial(self._sent, response))
 
-    def _sent(self, _: object = None) -> None:
+    def _sent(self, response: Response, _: object = None) -> None:
         """The kernel has taken the response, or the connection was closed before."""
-        response, was_sent = self._response, not self._connection.stream.closed()
-        self._connection.finish()
-        if was_sent and response is not None and self._start_line.method != "HEAD":
-            self._server.delivered(response)
-        self._end()
-
-    def _end(self) -> None:
-        response, self._response = self._response, None
-        if response is None:
-            return
         if self._stall is not None:
             self._stall.cancel()
+        was_sent = not self._connection.stream.closed()
+        self._connection.finish()
+        if was_sent and self._start_line.method != "HEAD":
+            self._server.delivered(response)
         requests(response.endpoint, response.status).inc()
         request_duration(response.endpoint).observe(time.perf_counter() - self._began)
         self._server.ended(self)

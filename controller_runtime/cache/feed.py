@@ -157,12 +157,15 @@ class _Messages:
         self._known.clear()
 
 
-def _difference(old: Part[T], new: Part[T], *, is_initial: bool) -> Iterator[Notification]:
-    """What handlers must hear when `new` takes the place of `old`; neither changes meanwhile."""
-    for gone in old:
-        now = new.get(gone.key)
-        if now is None or not _same_object(gone, now):
-            yield Deleted(gone, True)
+def _difference(old: Part[T], new: Part[T], *, is_initial: bool) -> Iterator[Notification | None]:
+    """What handlers must hear when `new` takes the place of `old`, neither of which changes meanwhile.
+
+    None stands for an object with nothing to tell: looking at it has taken time too.
+    """
+    for cached in old:
+        now = new.get(cached.key)
+        is_gone = now is None or not _same_object(cached, now)
+        yield Deleted(cached, True) if is_gone else None
     for obj in new:
         known = old.get(obj.key)
         if known is None or not _same_object(known, obj):

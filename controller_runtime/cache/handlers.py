@@ -168,11 +168,15 @@ class Dispatcher(Generic[T]):
         for registration in self._registrations:
             registration.deliver(notification)
 
-    async def deliver_all(self, notifications: Iterable[Notification]) -> None:
-        """Tells those who are registered now, slice by slice; who comes in between knows from the store already."""
+    async def deliver_all(self, notifications: Iterable[Notification | None]) -> None:
+        """Tells those who are registered now, slice by slice; who comes in between knows from the store already.
+
+        None counts towards a slice like a notification: making it took time.
+        """
         registrations = self._registrations
         for number, notification in enumerate(notifications, start=1):
-            for registration in registrations:
-                registration.deliver(notification)
+            if notification is not None:
+                for registration in registrations:
+                    registration.deliver(notification)
             if number % SLICE == 0:
                 await asyncio.sleep(0)

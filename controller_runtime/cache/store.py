@@ -19,6 +19,7 @@ import structlog
 from controller_runtime.apimachinery import NamespacedName, Object
 from controller_runtime.cache.errors import IndexConflictError, NotCachedError, UnknownIndexError
 from controller_runtime.cache.mutation import MutationDetector
+from controller_runtime.cache.sharing import share_strings
 
 T = TypeVar("T", bound=Object)
 IndexFunction: TypeAlias = Callable[[T], Iterable[str]]
@@ -104,6 +105,7 @@ class Part(Generic[T]):
         self._namespaces: dict[str, dict[str, T]] = {}
         self._indexes: dict[str, _Index[T]] = {}
         self._size = 0
+        self._latest: T | None = None
         for name, function in functions.items():
             self.add_index(name, function)
 
@@ -126,6 +128,14 @@ class Part(Generic[T]):
     def hits(self, index: str, value: str) -> Collection[T]:
         """The objects with that value of the index, which must exist."""
         return self._indexes[index].hits(value)
+
+    def take(self, obj: T, known: T | None) -> T | None:
+        """Puts an object that nobody has seen yet; it shares strings with its `known` state, or else with another."""
+        similar = known if known is not None else self._latest
+        if similar is not None:
+            share_strings(similar, obj)
+        self._latest = obj
+        return self.put(obj)
 
     def put(self, obj: T) -> T | None:
         """Adds or replaces an object and returns the one it replaced."""
@@ -174,7 +184,10 @@ class Staging(Generic[T]):
     def add(self, obj: T) -> None:
         """Takes an object of the list."""
         known = self._live.get(obj.key)
-        self.part.put(known if known is not None and _same_state(known, obj) else obj)
+        if known is not None and _same_state(known, obj):
+            self.part.put(known)
+        else:
+            self.part.take(obj, known)
 
     def keep(self, key: NamespacedName) -> None:
         """Takes the cached copy of an object that the list has in a form that cannot be decoded, if there is one."""
@@ -287,14 +300,11 @@ class Store(Generic[T]):
 
     def put(self, scope: str, obj: T) -> T | None:
         """Adds or replaces one object and returns the one it replaced."""
-        old = self._parts[scope].put(obj)
+        part = self._parts[scope]
+        old = part.take(obj, part.get(obj.key))
         if self._detector is not None:
             self._detector.replace((old,) if old is not None else (), (obj,))
         return old
-
-    def peek(self, scope: str, key: NamespacedName) -> T | None:
-        """The object of that key within one scope."""
-        return self._parts[scope].get(key)
 
     def remove(self, scope: str, key: NamespacedName) -> T | None:
         """Removes one object and returns it; None if there was none."""

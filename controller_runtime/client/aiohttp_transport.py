@@ -23,6 +23,7 @@ from yarl import URL
 
 from controller_runtime.client.config import Credential, RestConfig
 from controller_runtime.client.errors import (
+    ClientError,
     ConfigError,
     ConnectError,
     ConnectionLostError,
@@ -83,29 +84,25 @@ class AiohttpTransport:
     @contextlib.asynccontextmanager
     async def stream(self, request: ApiRequest) -> AsyncIterator[ApiStream]:
         """Open a stream; see `Transport.stream`."""
-        limits = aiohttp.ClientTimeout(
-            total=request.timeout, sock_connect=_CONNECT_SECONDS, sock_read=request.read_timeout
-        )
-        response = await send_with_retries(
-            request, lambda: self._open(request, limits, _Attempt()), discard=aiohttp.ClientResponse.close
-        )
+        stream = await send_with_retries(request, lambda: self._open_stream(request), discard=_Stream.close)
         try:
-            yield _Stream(response, self._name(request))
+            yield stream
         finally:
-            response.close()
+            stream.close()
 
     async def close(self) -> None:
         """Close all connections; see `Transport.close`."""
         self._closed = True
         if self._session is not None:
             await self._session.close()
+            await asyncio.sleep(0)  # connections that were aborted just now end in the loop's next round
 
     async def _attempt(self, request: ApiRequest) -> ApiResponse:
         if request.fence is None:
-            return await self._exchange(request, _Attempt())
+            return await self._exchange(request, _Attempt(self._name(request)))
         try:
             async with asyncio.timeout(request.fence()) as limit:
-                return await self._exchange(request, _Attempt(request.fence, limit))
+                return await self._exchange(request, _Attempt(self._name(request), request.fence, limit))
         except RequestTimeoutError:
             raise
         except TimeoutError as error:
@@ -113,14 +110,17 @@ class AiohttpTransport:
             raise RequestTimeoutError(f"{self._name(request)}: no answer while leadership lasted") from error
 
     async def _exchange(self, request: ApiRequest, attempt: _Attempt) -> ApiResponse:
-        response = await self._open(request, _SEND_LIMITS, attempt)
-        try:
+        with attempt:
+            response = await self._open(request, _SEND_LIMITS, attempt)
             return ApiResponse(response.status, response.headers, await response.read())
-        except _AIOHTTP_ERRORS as error:
-            raise _transport_error(self._name(request), error) from error
-        except BaseException:
-            response.close()
-            raise
+
+    async def _open_stream(self, request: ApiRequest) -> _Stream:
+        attempt = _Attempt(self._name(request))
+        limits = aiohttp.ClientTimeout(
+            total=request.timeout, sock_connect=_CONNECT_SECONDS, sock_read=request.read_timeout
+        )
+        with attempt:
+            return _Stream(await self._open(request, limits, attempt), attempt)
 
     async def _open(
         self, request: ApiRequest, limits: aiohttp.ClientTimeout, attempt: _Attempt
@@ -143,8 +143,6 @@ class AiohttpTransport:
                 timeout=limits,
             )
             code = str(response.status)
-        except _AIOHTTP_ERRORS as error:
-            raise _transport_error(self._name(request), error) from error
         finally:
             _attempt.reset(token)
             self._count(code, request.method)
@@ -214,46 +212,71 @@ _SEND_LIMITS = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS)
 class _Stream:
     """An ApiStream. An iterator rather than a generator, so that leaving it half-way leaves nothing to be finalised."""
 
-    def __init__(self, response: aiohttp.ClientResponse, name: str) -> None:
+    def __init__(self, response: aiohttp.ClientResponse, attempt: _Attempt) -> None:
         self.status = response.status
         self.headers: Mapping[str, str] = response.headers
         self._response = response
-        self._name = name
+        self._attempt = attempt
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
 
     async def __anext__(self) -> bytes:
-        try:
+        with self._attempt:
             chunk = await self._response.content.readany()
-        except _AIOHTTP_ERRORS as error:
-            raise _transport_error(self._name, error) from error
         if not chunk:
             raise StopAsyncIteration
         return chunk
 
+    def close(self) -> None:
+        self._attempt.abort()
+        self._response.close()
+
 
 class _Attempt:
-    """One attempt to send a request: told by aiohttp's side that a connection is in hand."""
+    """One attempt to send a request; as a context it makes errors ours and leaves no connection behind a failure."""
 
-    __slots__ = ("_fence", "_limit", "_sent")
+    __slots__ = ("_connection", "_fence", "_limit", "_name", "_socket")
 
-    def __init__(self, fence: Fence | None = None, limit: asyncio.Timeout | None = None) -> None:
+    def __init__(self, name: str, fence: Fence | None = None, limit: asyncio.Timeout | None = None) -> None:
+        self._name = name
         self._fence = fence
         self._limit = limit
-        self._sent = False
+        self._connection: Connection | None = None
+        self._socket: asyncio.Transport | None = None
 
-    def begin(self) -> None:
-        """Called before the first byte; raises what forbids to send it.
+    def begin(self, connection: Connection) -> None:
+        """Called with the connection in hand, before the first byte; raises what forbids to send it.
 
-        aiohttp sends PUT and DELETE again by itself when a pooled connection turns out to be closed. The server may
-        have carried them out all the same, and a second answer (409, 404) would then mislead: retries are ours alone.
+        aiohttp sends PUT and DELETE again by itself when the connection is closed before an answer. The server may have
+        carried them out all the same, and the second answer (409, 404) would then mislead: retries are ours alone.
         """
-        if self._sent:
-            raise ConnectionLostError("the server closed the connection before it answered")
-        self._sent = True
+        if self._connection is not None:
+            raise ConnectionLostError(f"{self._name}: the server closed the connection before it answered")
+        self._connection = connection
+        self._socket = connection.transport
         if self._fence is not None and self._limit is not None:
             self._limit.reschedule(asyncio.get_running_loop().time() + self._fence())
+
+    def abort(self) -> None:
+        """Close the connection at once: an orderly end of TLS would wait for the server, perhaps a dead one.
+
+        Not one that went back to the pool after a complete answer: it may be another request's by now.
+        """
+        if self._connection is None or self._socket is None:
+            return
+        if self._connection.transport is self._socket or self._socket.is_closing():
+            self._socket.abort()
+
+    def __enter__(self) -> None:
+        """Nothing to do."""
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        if error is None:
+            return
+        self.abort()
+        if isinstance(error, _AIOHTTP_ERRORS) and not isinstance(error, ClientError):
+            raise _transport_error(self._name, error) from error
 
 
 _attempt: ContextVar[_Attempt] = ContextVar("_attempt")
@@ -266,7 +289,7 @@ class _AttemptRequest(aiohttp.ClientRequest):
     """
 
     async def send(self, conn: Connection) -> aiohttp.ClientResponse:
-        _attempt.get().begin()
+        _attempt.get().begin(conn)
         return await super().send(conn)
 
 

@@ -124,8 +124,7 @@ class Client:
         except DecodeError as error:
             raise InvalidResponseError(f"cannot {operation}: {error}") from error
 
-    @contextlib.asynccontextmanager
-    async def watch(
+    def watch(
         self,
         kind: type[Object],
         *,
@@ -137,7 +136,7 @@ class Client:
         allow_bookmarks: bool = True,
         send_initial_events: bool = False,
         read_timeout: float | None = None,
-    ) -> AsyncIterator[AsyncIterator[WatchEvent]]:
+    ) -> contextlib.AbstractAsyncContextManager[AsyncIterator[WatchEvent]]:
         """Follow the changes to the objects of a kind.
 
             async with client.watch(Secret, resource_version=version, timeout_seconds=300) as events:
@@ -182,11 +181,7 @@ class Client:
             accept=_accept(kind),
             read_timeout=silence if read_timeout is None else read_timeout,
         )
-        async with self.transport.stream(request) as stream:
-            if stream.status != 200:
-                raise error_from_response(operation, stream.status, stream.headers, await _read_error(stream))
-            async with contextlib.aclosing(watch_events(stream, operation)) as events:
-                yield events
+        return self._follow(operation, request)
 
     async def create(
         self,
@@ -361,6 +356,14 @@ class Client:
         }
         given = {name: value for name, value in options.items() if value is not None}
         await self._send(operation, "DELETE", body=encode(given) if given else None)
+
+    @contextlib.asynccontextmanager
+    async def _follow(self, operation: Operation, request: ApiRequest) -> AsyncIterator[AsyncIterator[WatchEvent]]:
+        async with self.transport.stream(request) as stream:
+            if stream.status != 200:
+                raise error_from_response(operation, stream.status, stream.headers, await _read_error(stream))
+            async with contextlib.aclosing(watch_events(stream, operation)) as events:
+                yield events
 
     async def _update(self, obj: T, subresource: str, query: Mapping[str, str]) -> T:
         operation = Operation("update", obj.resource, *obj.key, subresource)

@@ -325,7 +325,8 @@ def _status_from_code(operation: Operation, code: int, body: bytes) -> Status:
     message = f"the answer was no Kubernetes Status but {text!r}" if text else "the answer had no body"
     if code == 404:
         resource = operation.resource
-        message = f"the server does not serve {resource.plural} of {resource.api_version} (is its CRD installed?)"
+        remedy = f"install it with `{resource.install}`" if resource.install else "is its CRD installed?"
+        message = f"the server does not serve {resource.plural} of {resource.api_version} ({remedy})"
     cause = Cause(reason=UNEXPECTED_RESPONSE, message=text)
     return Status(kind="Status", message=message, reason=reason, code=code, details=StatusDetails(causes=(cause,)))
 

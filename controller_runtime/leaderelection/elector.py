@@ -28,6 +28,8 @@ log = structlog.get_logger(__name__)
 STUCK_AFTER_SECONDS = 5.0
 """How long leader's work may take to end once the lease is lost. With the default times that is just when another
 replica may take the lease."""
+_LEAST_SECONDS = 0.001
+"""Time left in which nothing can be done any more: no request is that fast, and no timer much finer."""
 
 
 class LeaderWorkStuckError(RuntimeError):
@@ -116,7 +118,6 @@ class LeaderElector:
             LeaderWorkStuckError: the work went on after the lease was lost.
             Exception: what the work raised while leading.
         """
-        self._status.set(0)
         while True:
             await self._acquire()
             await self._lead(on_started_leading)
@@ -127,8 +128,8 @@ class LeaderElector:
             while not await self._attempt(self._try_to_acquire):
                 await self._until_next_try()
         except asyncio.CancelledError:
-            if self._options.release_on_cancel and self._lock.in_doubt:
-                await self._release()
+            if self._options.release_on_cancel:
+                await self._release()  # the last claim may have been carried out without an answer
             raise
 
     async def _until_next_try(self) -> None:
@@ -205,7 +206,7 @@ class LeaderElector:
         loop = asyncio.get_running_loop()
         wait = self._options.retry_period
         try:
-            while self._lock.is_mine and (left := self._time_left()) > 0:
+            while self._lock.is_mine and (left := self._time_left()) > _LEAST_SECONDS:
                 await asyncio.sleep(min(wait, left))
                 started = loop.time()
                 await self._attempt(self._renew)
@@ -230,7 +231,7 @@ class LeaderElector:
 
     def _limit_while_leading(self) -> float:
         left = self._time_left()
-        if left <= 0:
+        if left <= _LEAST_SECONDS:
             raise TimeoutError("the renew deadline has passed")
         return min(self._request_limit, left)
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import socket
 from collections.abc import Sequence
 
 import structlog
-from tornado.netutil import bind_sockets
 
 log = structlog.get_logger(__name__)
+
+_BACKLOG = 1024  # connections that wait to be accepted: racks are switched on at once
 
 
 class ListenError(OSError):
@@ -31,10 +33,44 @@ def bind(address: str, *, purpose: str) -> list[socket.socket]:
     if not colon or not port_text.isdecimal() or int(port_text) > 65535:
         raise ListenError(f"{purpose}: {address!r} is no address to listen on; write host:port or :port")
     try:
-        return bind_sockets(int(port_text), host.removeprefix("[").removesuffix("]") or None)
+        return _bind(host.removeprefix("[").removesuffix("]"), int(port_text))
     except OSError as error:
         reason = "the address is already in use" if error.errno == errno.EADDRINUSE else error.strerror or str(error)
         raise ListenError(f"{purpose}: cannot listen on {address}: {reason}") from error
+
+
+def _bind(host: str, port: int) -> list[socket.socket]:
+    """One listening socket per address of the host; IPv4 and IPv6 for an empty one, on the same port.
+
+    Tornado's function for this leaves sockets open where it fails.
+    """
+    with contextlib.ExitStack() as cleanup:
+        sockets: list[socket.socket] = []
+        found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        for family, kind, protocol, _, target in dict.fromkeys(found):
+            try:
+                sock = cleanup.enter_context(socket.socket(family, kind, protocol))
+            except OSError as error:
+                if error.errno == errno.EAFNOSUPPORT:  # a machine without IPv6
+                    continue
+                raise
+            sock.setblocking(False)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            taken = sockets[0].getsockname()[1] if sockets else port
+            try:
+                sock.bind((target[0], taken, *target[2:]))
+            except OSError as error:
+                if error.errno == errno.EADDRNOTAVAIL and len(found) > 1:  # ::1 where IPv6 is switched off
+                    continue
+                raise
+            sock.listen(_BACKLOG)
+            sockets.append(sock)
+        if not sockets:
+            raise OSError(errno.EADDRNOTAVAIL, "no such address on this machine")
+        cleanup.pop_all()
+    return sockets
 
 
 def announce(sockets: Sequence[socket.socket], *, purpose: str) -> None:

@@ -14,11 +14,8 @@ from controller_runtime.client import Client
 from tests.unit.cache.kinds import Gadget, Planet
 from tests.unit.cache.memory_api import MemoryApi
 
-
-@pytest.fixture(scope="session", autouse=True)
-def _no_implicit_event_loop() -> None:
-    """Keeps looptime from having Python 3.11 make an event loop in a test without one, which nobody would close."""
-    asyncio.set_event_loop(None)
+# looptime asks for the current event loop in every test, and Python 3.11 then makes one that nobody closes.
+asyncio.set_event_loop(None)
 
 
 @pytest.fixture

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import ssl
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 from aiohttp import web
+
+from controller_runtime.client import AiohttpTransport, ApiRequest, RestConfig
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Connected = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -20,7 +23,7 @@ Connected = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[Non
 @contextlib.asynccontextmanager
 async def http_server(handler: Handler, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
     """An HTTP server that answers every request by the handler; gives its URL."""
-    server = web.Server(handler, access_log=None)  # type: ignore[arg-type]
+    server = web.Server(handler, access_log=None, handler_cancellation=True)  # type: ignore[arg-type]
     runner = web.ServerRunner(server)
     await runner.setup()
     try:
@@ -33,27 +36,30 @@ async def http_server(handler: Handler, tls: ssl.SSLContext | None = None) -> As
 @contextlib.asynccontextmanager
 async def raw_server(connected: Connected) -> AsyncIterator[str]:
     """A server that leaves the bytes to a function; gives the URL that leads to it."""
-    running: set[asyncio.Task[None]] = set()
+    tasks: list[asyncio.Task[None]] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        running.add(task)
         try:
             await connected(reader, writer)
         finally:
             writer.close()
-            running.discard(task)
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    # A plain function: the tasks that start_server makes of coroutines complain when they are cancelled.
+    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        tasks.append(asyncio.create_task(serve(reader, writer)))
+
+    server = await asyncio.start_server(accept, "127.0.0.1", 0)
     try:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     finally:
         server.close()
-        for task in list(running):
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
+        outcomes = await asyncio.gather(*tasks, return_exceptions=True)
         await server.wait_closed()
+    for outcome in outcomes:
+        # Clients may leave before they are answered; anything else is a failed assertion of the test.
+        assert outcome is None or isinstance(outcome, asyncio.CancelledError | ConnectionError), outcome
 
 
 async def read_request(reader: asyncio.StreamReader) -> bytes:
@@ -65,6 +71,64 @@ async def read_request(reader: asyncio.StreamReader) -> bytes:
     lengths = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
     length = int(lengths[0].split(b":")[1]) if lengths else 0
     return head + await reader.readexactly(length)
+
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+
+
+@contextlib.asynccontextmanager
+async def transport_to(
+    host: str, *, connection_limit: int = 100, **settings: object
+) -> AsyncIterator[AiohttpTransport]:
+    transport = AiohttpTransport(RestConfig(host=host, **settings), connection_limit=connection_limit)  # type: ignore[arg-type]
+    try:
+        yield transport
+    finally:
+        await transport.close()
+
+
+def get(path: str = "/x", **options: object) -> ApiRequest:
+    return ApiRequest(method="GET", path=path, **options)  # type: ignore[arg-type]
+
+
+def put(**options: object) -> ApiRequest:
+    return ApiRequest(method="PUT", path="/x", body=b"{}", **options)  # type: ignore[arg-type]
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+@dataclass
+class Recorder:
+    """Answers with what it is told and keeps the requests."""
+
+    answers: list[web.Response] = field(default_factory=list)
+    requests: list[web.Request] = field(default_factory=list)
+    bodies: list[bytes] = field(default_factory=list)
+
+    async def __call__(self, request: web.Request) -> web.Response:
+        self.requests.append(request)
+        self.bodies.append(await request.read())
+        return self.answers.pop(0) if self.answers else web.Response(body=b"{}")
+
+
+class Hold:
+    """Answers when it is told to; `asked` is set by the first request."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+        self.released = asyncio.Event()
+        self.bytes_seen: list[bytes] = []
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await read_request(reader):
+            self.bytes_seen.append(data)
+            self.asked.set()
+            await self.released.wait()
+            writer.write(OK)
+            await writer.drain()
 
 
 @dataclass(frozen=True)

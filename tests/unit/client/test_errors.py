@@ -123,6 +123,12 @@ def test_a_404_without_a_status_means_that_the_kind_is_missing() -> None:
     assert "does not serve leases of coordination.k8s.io/v1 (is its CRD installed?)" in str(missing_kind)
 
 
+def test_a_missing_kind_that_knows_how_it_is_installed_says_so() -> None:
+    foos = Resource(group="x.example", version="v1", kind="Foo", plural="foos", install="kubectl apply -f foos.yaml")
+    error = error_from_response(Operation("list", foos), 404, {}, b"404 page not found\n")
+    assert "does not serve foos of x.example/v1 (install it with `kubectl apply -f foos.yaml`)" in str(error)
+
+
 @pytest.mark.parametrize(
     ("operation", "prefix"),
     [
@@ -188,7 +194,7 @@ def test_a_denial_by_admission_names_no_rule() -> None:
     ],
 )
 def test_retry_after(headers: dict[str, str], details: dict[str, int], expected: float | None) -> None:
-    error = error_from_response(UPDATE, 429, headers, status_body(429, "TooManyRequests", **details))
+    error = error_from_response(UPDATE, 429, headers, status_body(429, "TooManyRequests", "no", **details))
     assert error.retry_after == expected
 
 

@@ -104,7 +104,9 @@ class Line:
     lose_answers: bool = False
     """Requests are carried out, but the answers vanish."""
     failure: tuple[int, str] | None = None
-    """Code and reason of the answer to every request, which is not carried out."""
+    """Code and reason of the answer to each request, which is not carried out."""
+    failing: frozenset[str] = frozenset({"GET", "POST", "PUT"})
+    """Methods that `failure` is for."""
     delay: Callable[[], float] = lambda: 0.01
     """Seconds for the way there, and the same for the way back."""
     before: Callable[[ApiRequest], None] = lambda request: None
@@ -139,7 +141,10 @@ class Line:
         if self.cut:
             await self._vanish(request)
         self.before(request)
-        response = _failure(*self.failure) if self.failure else self.api.answer(request)
+        if self.failure and request.method in self.failing:
+            response = _failure(*self.failure)
+        else:
+            response = self.api.answer(request)
         if self.lose_answers:
             await self._vanish(request)
         await asyncio.sleep(delay)

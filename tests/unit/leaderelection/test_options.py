@@ -23,7 +23,7 @@ def test_identity_is_the_host_name_and_a_fresh_uuid() -> None:
     first, second = (LeaderElection(name="lock", namespace="lab").identity for _ in range(2))
     host, _, unique = first.rpartition("_")
     assert host == socket.gethostname()
-    assert uuid.UUID(unique)
+    assert str(uuid.UUID(unique)) == unique
     assert first != second
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -35,7 +36,7 @@ async def test_work_that_returns_early_leaves_the_leadership_alone(api: LeaseApi
     await leading(a)
     a.work.fail.set()
     await asyncio.sleep(100)
-    assert len(a.work.ended) == 1
+    assert (len(a.work.started), len(a.work.ended)) == (1, 1)
     assert a.elector.is_leader
     await a.stop()
     assert api.holder == ""
@@ -244,6 +245,25 @@ async def test_a_release_that_conflicts_is_repeated(api: LeaseApi, replica: Make
     assert api.lease.metadata.labels == {"edited": "yes"}
 
 
+async def test_a_release_that_conflicts_for_ever_is_given_up_after_the_renew_deadline(
+    api: LeaseApi, replica: Make
+) -> None:
+    a = replica("a")
+    await leading(a)
+    a.line.before = lambda request: api.label("edited", str(api.version))
+    stopped = now()
+    await a.stop()
+    assert now() - stopped == pytest.approx(10)
+
+
+async def test_a_release_is_a_single_request(api: LeaseApi, replica: Make) -> None:
+    a = replica("a")
+    await leading(a)
+    a.line.exchanges.clear()
+    await a.stop()
+    assert a.line.methods == ["PUT"]
+
+
 async def test_a_release_does_not_touch_the_lease_of_somebody_else(api: LeaseApi, replica: Make) -> None:
     a = replica("a")
     await leading(a)
@@ -308,6 +328,27 @@ async def test_a_standby_ends_at_once(api: LeaseApi, replica: Make) -> None:
     assert task.cancelled()
 
 
+async def test_a_claim_that_failed_in_doubt_is_released_at_the_end(api: LeaseApi, replica: Make) -> None:
+    a = replica("a")
+    a.line.failure, a.line.failing = (504, "Timeout"), frozenset({"POST"})
+    a.line.before = lambda request: None if request.method != "POST" else api.store(json.loads(request.body or b""))
+    a.start()
+    await asyncio.sleep(1)
+    assert api.holder == "a"
+    assert not a.elector.is_leader
+    await a.stop()
+    assert api.holder == ""
+
+
+async def test_a_claim_that_was_refused_leaves_nothing_to_release(api: LeaseApi, replica: Make) -> None:
+    a = replica("a")
+    a.line.failure, a.line.failing = (403, "Forbidden"), frozenset({"POST"})
+    a.start()
+    await asyncio.sleep(1)
+    await a.stop()
+    assert a.line.methods == ["GET", "POST"]
+
+
 class Events:
     """The recorder's one method."""
 
@@ -326,3 +367,17 @@ async def test_events_on_the_lease_tell_who_leads(api: LeaseApi, replica: Make) 
     assert events.recorded == [(*lease, "BecomeLeader", "a became leader")]
     await a.stop()
     assert events.recorded[1:] == [(*lease, "StopLeading", "a stopped leading")]
+
+
+async def test_an_unexpected_error_about_the_lease_comes_out_of_run(api: LeaseApi, replica: Make) -> None:
+    class BrokenEvents(Events):
+        def event(self, regarding: Object, type_: str, reason: str, action: str, note: str) -> None:
+            if action == "StopLeading":
+                raise ValueError("broken recorder")
+
+    a = replica("a", recorder=BrokenEvents())
+    task = await leading(a)
+    a.line.cut = True
+    with pytest.raises(ValueError, match="broken recorder"):
+        await task
+    assert len(a.work.ended) == 1

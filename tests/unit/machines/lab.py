@@ -96,6 +96,7 @@ class BootApi(MemoryApi):
         return await super().send(request)
 
     async def _read(self, resource: Resource, key: NamespacedName) -> ApiResponse:
+        stored = self._objects[resource].get(key)  # the answer is made now, however long it is on its way
         if resource == Secret.resource:
             self.reads.append(key)
         async with self.reading:
@@ -104,7 +105,6 @@ class BootApi(MemoryApi):
             raise ConnectError("connection refused")
         if key in self.refused:
             return _failure(self.refused[key])
-        stored = self._objects[resource].get(key)
         return _success(resource, stored) if stored else _failure(_not_found(key))
 
     async def _patch(self, resource: Resource, key: NamespacedName, patch: Document) -> ApiResponse:

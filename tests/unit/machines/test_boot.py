@@ -23,7 +23,6 @@ from machines import (
     UnknownMachineError,
     UnsupportedFormatError,
 )
-from machines.selection import select
 from tests.unit.cache.memory_api import Answer
 from tests.unit.machines.lab import NAMESPACE, OTHER_UUID, UUID, BootApi, make_lab, running, settle
 
@@ -90,10 +89,6 @@ async def test_several_configurations_of_one_machine_are_an_error_that_names_the
             lab.machines.http_boot(["10.0.0.1"])
         assert [config.metadata.name for config in caught.value.configs] == ["c", "d"]
         assert caught.value.reason == Reason.AMBIGUOUS_MACHINE
-
-
-def test_selecting_from_nothing_gives_nothing() -> None:
-    assert select(()) is None
 
 
 # Scripts

@@ -14,7 +14,7 @@ from controller_runtime.api.core_v1 import Secret
 from controller_runtime.apimachinery import NamespacedName
 from machines import SecretState
 from machines.metrics import CACHED_SECRET_BYTES, CACHED_SECRETS, UNREADABLE_SECRETS
-from machines.secrets import MAX_CONCURRENT_FETCHES
+from machines.secrets import MAX_CONCURRENT_FETCHES, Version
 from tests.unit.cache.memory_api import Answer
 from tests.unit.machines.lab import NAMESPACE, BootApi, Lab, make_lab, running, settle
 
@@ -225,6 +225,15 @@ async def test_content_of_an_earlier_secret_of_that_name_is_never_served() -> No
         assert ignition(lab) == b"two"
 
 
+async def test_a_new_uid_drops_the_content_even_without_a_delete_in_between() -> None:
+    api = one_referenced()
+    async with running(make_lab(api)) as lab:
+        api.reading.close()
+        lab.secrets.observe(key("s"), Version("another", "999"))
+        assert ignition(lab) is SecretState.PENDING
+        api.reading.open()
+
+
 async def test_a_secret_that_is_gone_at_the_server_is_absent_though_the_informer_lags() -> None:
     api = one_referenced()
     async with running(make_lab(api)) as lab:
@@ -300,6 +309,19 @@ async def test_a_failure_says_why_and_a_waiting_machine_speeds_up_the_retries() 
         api.refused.clear()
         await asyncio.sleep(5)
         assert ignition(lab) == b"one"
+        reads = len(api.reads)
+        await asyncio.sleep(600)
+        assert len(api.reads) == reads
+
+
+async def test_a_secret_that_failed_and_then_found_no_room_is_fetched_on_demand() -> None:
+    api = many_referenced(2, size=100)
+    api.refused[key("s-01")] = FORBIDDEN
+    async with running(make_lab(api, max_bytes=150)) as lab:
+        await asyncio.sleep(10)
+        assert UNREADABLE_SECRETS._value.get() == 0
+        api.refused.clear()
+        assert (await lab.secrets.answer(NAMESPACE, "s-01")).data == {"ignition": b"\1" * 100}
 
 
 async def test_a_bug_in_reading_costs_one_secret_and_not_the_others(mocker: Any) -> None:
@@ -434,12 +456,12 @@ async def test_an_evicted_secret_is_fetched_when_a_machine_asks_and_pushes_out_t
         names = [f"s-{number:02}" for number in range(4)]
         (missing,) = [name for name in names if key(name) not in lab.secrets._held]
         used = [name for name in names if name != missing]
-        for name in used:
+        for name in reversed(used):
             ignition(lab, name)
         assert ignition(lab, missing) is SecretState.PENDING
         await settle()
         assert ignition(lab, missing) == bytes([names.index(missing)]) * 100
-        assert key(used[0]) not in lab.secrets._held
+        assert key(used[-1]) not in lab.secrets._held
         assert lab.secrets._bytes == 300
 
 

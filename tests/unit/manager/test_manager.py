@@ -1,0 +1,170 @@
+"""The manager: what starts when, what stops when, and what a failure does. On virtual time, with an API in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+import pytest
+
+from controller_runtime.manager import CheckFailedError, GracefulShutdownError, Group, Manager
+from tests.unit.cache.kinds import Gadget
+from tests.unit.cache.memory_api import MemoryApi
+
+pytestmark = pytest.mark.looptime
+
+
+class Part:
+    """Notes when it starts and stops, in a list shared with others."""
+
+    def __init__(self, name: str, notes: list[str], *, stops_in: float = 0, fails_after: float | None = None) -> None:
+        self.name = name
+        self._notes = notes
+        self._stops_in = stops_in
+        self._fails_after = fails_after
+
+    async def start(self) -> None:
+        self._notes.append(f"{self.name} starts")
+        try:
+            await asyncio.sleep(1e9 if self._fails_after is None else self._fails_after)
+            raise ValueError(f"{self.name} is broken")
+        finally:
+            await asyncio.sleep(self._stops_in)
+            self._notes.append(f"{self.name} stops")
+
+
+class CloseableApi(MemoryApi):
+    """Notes that it was closed."""
+
+    closed = False
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+@pytest.fixture
+def api() -> CloseableApi:
+    return CloseableApi(Gadget)
+
+
+@contextlib.asynccontextmanager
+async def running(manager: Manager) -> AsyncIterator[asyncio.Task[None]]:
+    task = asyncio.create_task(manager.start())
+    try:
+        yield task
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+def readiness(manager: Manager) -> str:
+    """What keeps it from being ready; empty if it is."""
+    try:
+        for check in manager._readyz.values():
+            check()
+    except CheckFailedError as error:
+        return str(error)
+    return ""
+
+
+async def test_parts_start_and_stop_group_by_group(api: CloseableApi) -> None:
+    notes: list[str] = []
+    manager = Manager(api)
+    for group in (Group.LEADER, Group.OTHERS, Group.SERVING, Group.SERVERS):
+        manager.add(Part(group.value, notes), group=group)
+    async with running(manager):
+        await asyncio.sleep(1)
+        assert notes == ["servers starts", "serving starts", "others starts", "leader starts"]
+        notes.clear()
+    assert notes == ["serving stops", "others stops", "leader stops", "servers stops"]
+    assert api.closed
+
+
+async def test_frontends_run_before_the_caches_have_synced_and_all_else_waits(api: CloseableApi) -> None:
+    notes: list[str] = []
+    manager = Manager(api)
+    manager.cache.informer(Gadget)
+    manager.add(Part("serving", notes), group=Group.SERVING)
+    manager.add(Part("leader", notes))
+    api.go_down()
+    async with running(manager):
+        await asyncio.sleep(100)
+        assert notes == ["serving starts"]
+        assert readiness(manager).startswith("not synced: Gadget: cannot list gadgets.example.com")
+        api.down = False
+        await asyncio.sleep(100)
+        assert notes == ["serving starts", "leader starts"]
+        assert readiness(manager) == ""
+
+
+async def test_a_failing_part_stops_all_others_and_is_raised(api: CloseableApi) -> None:
+    notes: list[str] = []
+    manager = Manager(api)
+    manager.add(Part("good", notes), group=Group.OTHERS)
+    manager.add(Part("bad", notes, fails_after=5))
+    with pytest.raises(ValueError, match="bad is broken"):
+        await manager.start()
+    assert "good stops" in notes
+    assert api.closed
+
+
+async def test_a_part_that_fails_before_the_sync_is_not_waited_past(api: CloseableApi) -> None:
+    manager = Manager(api)
+    manager.cache.informer(Gadget)
+    api.go_down()
+    manager.add(Part("bad", [], fails_after=5), group=Group.SERVING)
+    with pytest.raises(ValueError, match="bad is broken"):
+        await manager.start()
+
+
+async def test_what_has_not_ended_after_the_grace_period_is_named(api: CloseableApi) -> None:
+    manager = Manager(api, graceful_shutdown_timeout=30)
+    slow = Part("slow", [], stops_in=100)
+    manager.add(slow, group=Group.OTHERS)
+    task = asyncio.create_task(manager.start())
+    await asyncio.sleep(1)
+    task.cancel()
+    begin = asyncio.get_running_loop().time()
+    with pytest.raises(GracefulShutdownError, match=r"after the grace period of 30 s: runnable/Part"):
+        await task
+    assert asyncio.get_running_loop().time() - begin == pytest.approx(30, abs=1)
+    await asyncio.sleep(100)
+
+
+async def test_it_says_that_it_is_not_ready_while_it_ends(api: CloseableApi) -> None:
+    manager = Manager(api)
+    manager.add(Part("slow", [], stops_in=5), group=Group.SERVING)
+    async with running(manager) as task:
+        await asyncio.sleep(1)
+        assert readiness(manager) == ""
+        task.cancel()
+        await asyncio.sleep(1)
+        assert readiness(manager) == "the process is shutting down"
+
+
+async def test_it_is_not_ready_after_too_long_without_proof_of_life(api: CloseableApi) -> None:
+    manager = Manager(api, max_staleness=600)
+    manager.cache.informer(Gadget)
+    async with running(manager):
+        await asyncio.sleep(1_000)
+        assert readiness(manager) == ""
+        api.go_down()
+        await asyncio.sleep(500)
+        assert readiness(manager) == ""
+        await asyncio.sleep(300)
+        assert "no proof of life from the API server" in readiness(manager)
+        api.down = False
+        await asyncio.sleep(100)
+        assert readiness(manager) == ""
+
+
+async def test_it_can_be_started_once_and_takes_no_part_afterwards(api: CloseableApi) -> None:
+    manager = Manager(api)
+    async with running(manager):
+        await asyncio.sleep(1)
+        with pytest.raises(RuntimeError, match="started once"):
+            await manager.start()
+        with pytest.raises(RuntimeError, match=r"before Manager\.start"):
+            manager.add(Part("late", []))
