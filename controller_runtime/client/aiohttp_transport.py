@@ -176,11 +176,12 @@ class AiohttpTransport:
         return headers
 
     def _adopt(self, credential: Credential) -> None:
-        old, self._credential = self._credential, credential
-        self._headers.clear()
+        old = self._credential
         if self._base.startswith("https:") and (old is None or _files(old) != _files(credential)):
             # A new context: connections made under the old one are not used again, streams on them go on.
             self._tls = _tls_context(self.config, credential)
+        self._headers.clear()
+        self._credential = credential  # last, so that files that cannot be read fail the next request too
 
     def _make_headers(self, accept: str, content_type: str, authorization: str) -> CIMultiDict[str]:
         headers = CIMultiDict(

@@ -110,5 +110,6 @@ async def test_a_renewed_client_certificate_is_used_on_new_connections(certifica
 async def test_tls_files_that_cannot_be_read_are_named(certificates: Certificates) -> None:
     credential = Credential(cert_file=certificates.pair("client")[0], key_file=certificates.pair("server")[1])
     async with transport_to("https://127.0.0.1:1", ca_file=certificates.ca, credentials=credential) as transport:
-        with pytest.raises(ConfigError, match=r"TLS to https://127\.0\.0\.1:1 cannot be set up from .*client\.crt"):
-            await transport.send(get())
+        for _ in range(2):
+            with pytest.raises(ConfigError, match=r"TLS to https://127\.0\.0\.1:1 cannot be set up from .*client\.crt"):
+                await transport.send(get())
