@@ -94,6 +94,9 @@ class AiohttpTransport:
         """Close all connections; see `Transport.close`."""
         self._closed = True
         if self._session is not None:
+            if isinstance(connector := self._session.connector, aiohttp.TCPConnector):
+                # Without waiting for TLS farewells: a process that ends would leave those connections open.
+                await connector.close(abort_ssl=True)
             await self._session.close()
             await asyncio.sleep(0)  # connections that were aborted just now end in the loop's next round
 
