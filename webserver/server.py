@@ -44,8 +44,6 @@ STALL_SECONDS: Final = 120.0
 """For the client to take the whole response; iPXE's own limit. Older builds stall for ever."""
 DRAIN_SECONDS: Final = 5.0
 """What requests under way may take at the end of the process."""
-BACKLOG: Final = 1024
-"""Connections that the kernel completes before they are accepted: racks are switched on at once."""
 
 _GRACE_SECONDS = 0.1  # for requests that clients had sent before the end began
 _RESERVED_DESCRIPTORS = 128
@@ -154,8 +152,6 @@ class BootServer:
         tornado_log.addFilter(_cut_short)
         server.add_sockets(self._take_sockets())
         for sockets, (_, purpose) in listening:
-            for sock in sockets:
-                sock.listen(BACKLOG)
             announce(sockets, purpose=purpose)
         try:
             await asyncio.get_running_loop().create_future()

@@ -140,6 +140,11 @@ class Gate:
     def open(self) -> None:
         self._open.set()
 
+    def admit(self) -> None:
+        """Lets through those who wait now, and stays closed."""
+        self._open.set()
+        self._open.clear()
+
     async def __aenter__(self) -> None:
         self.inside += 1
         try:

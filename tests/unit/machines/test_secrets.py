@@ -225,6 +225,25 @@ async def test_content_of_an_earlier_secret_of_that_name_is_never_served() -> No
         assert ignition(lab) == b"two"
 
 
+async def test_content_that_arrives_after_its_secret_was_replaced_is_never_served() -> None:
+    api = BootApi()
+    api.ipxe("a", ignition="s")
+    async with running(make_lab(api)) as lab:
+        api.reading.close()
+        api.secret("s", ignition=b"one")
+        await settle()
+        api.delete(Secret, "s", NAMESPACE)
+        api.secret("s", ignition=b"two")
+        await settle()
+        api.reading.admit()
+        await settle()
+        assert len(api.reads) == 2
+        assert ignition(lab) is SecretState.PENDING
+        api.reading.open()
+        await settle()
+        assert ignition(lab) == b"two"
+
+
 async def test_a_new_uid_drops_the_content_even_without_a_delete_in_between() -> None:
     api = one_referenced()
     async with running(make_lab(api)) as lab:
@@ -344,6 +363,16 @@ async def test_a_bug_in_reading_costs_one_secret_and_not_the_others(mocker: Any)
     assert "cannot read a Secret" in [line["event"] for line in logs]
 
 
+async def test_a_secret_that_nobody_refers_to_any_more_counts_no_longer_as_unreadable() -> None:
+    api = one_referenced()
+    api.refused[key("s")] = FORBIDDEN
+    async with running(make_lab(api)):
+        assert UNREADABLE_SECRETS._value.get() == 1
+        api.delete(IPXEBootConfig, "a", NAMESPACE)
+        await settle()
+        assert UNREADABLE_SECRETS._value.get() == 0
+
+
 async def test_one_disturbance_is_two_log_lines() -> None:
     api = many_referenced(20)
     api.refused = {key(f"s-{number:02}"): FORBIDDEN for number in range(20)}
@@ -412,6 +441,21 @@ async def test_one_who_stops_waiting_leaves_nothing_behind() -> None:
         api.reading.open()
         await settle()
         assert lab.secrets._bytes == 0
+
+
+async def test_who_waits_is_answered_though_the_last_reference_goes_away() -> None:
+    api = BootApi()
+    api.ipxe("a", ignition="s")
+    async with running(make_lab(api)) as lab:
+        api.reading.close()
+        api.secret("s", ignition=b"one")
+        asked = asyncio.create_task(lab.secrets.answer(NAMESPACE, "s"))
+        await settle()
+        api.delete(IPXEBootConfig, "a", NAMESPACE)
+        await settle()
+        api.reading.open()
+        assert (await asked).data == {"ignition": b"one"}
+        assert not lab.secrets._entries
 
 
 async def test_who_waits_for_a_secret_that_is_deleted_hears_that_it_is_absent() -> None:

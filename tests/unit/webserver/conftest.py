@@ -15,9 +15,3 @@ def pytest_asyncio_loop_factories(
     """Tests with sockets run on both loops that the program runs on; virtual time needs asyncio's."""
     loops: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {"asyncio": asyncio.new_event_loop}
     return loops | {"uvloop": uvloop.new_event_loop} if item.path.name == "test_server.py" else loops
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _no_implicit_event_loop() -> None:
-    """Keeps looptime from having Python 3.11 make an event loop in a test without one, which nobody would close."""
-    asyncio.set_event_loop(None)

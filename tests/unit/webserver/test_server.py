@@ -370,6 +370,15 @@ async def test_clients_that_stop_taking_are_cut_off_and_have_got_nothing(mocker:
         assert running.site.delivered == []
 
 
+async def test_a_slow_answer_does_not_end_a_connection_that_goes_on(mocker: Any) -> None:
+    mocker.patch.object(server, "STALL_SECONDS", 2.0)
+    async with serving() as running:
+        wire = await running.connect()
+        assert (await wire.get("/large")).body == LARGE
+        await asyncio.sleep(server.STALL_SECONDS)  # begun after the server's own timer, so it ends after that one
+        assert (await wire.get("/small")).status == 200
+
+
 async def test_too_many_connections_are_closed_at_once_and_one_line_says_so() -> None:
     with structlog.testing.capture_logs() as logs:
         async with serving(max_connections=2) as running:
