@@ -142,6 +142,7 @@ class Manager:
         self._started = True
         self._failure = asyncio.get_running_loop().create_future()
         broadcaster = asyncio.create_task(self._broadcaster.run(), name="event-broadcaster")
+        broadcaster.add_done_callback(self._events_ended)
         try:
             for group in (Group.SERVERS, Group.SERVING, Group.CACHES):
                 self._launch(group, self._runnables[group])
@@ -154,6 +155,11 @@ class Manager:
 
     def _launch(self, group: Group, runnables: Sequence[Runnable]) -> None:
         self._running[group] = RunningGroup(runnables, self._fail)
+
+    def _events_ended(self, broadcaster: asyncio.Task[None]) -> None:
+        """A broadcaster that fails has a bug, which must not pass for a quiet cluster."""
+        if not broadcaster.cancelled() and (error := broadcaster.exception()) is not None:
+            self._fail(error)
 
     def _fail(self, error: BaseException) -> None:
         if self._failure is None or self._failure.done() or self._draining:

@@ -1,69 +1,52 @@
-"""Recording and sending Events of events.k8s.io/v1, by the rules of client-go's tools/events.
-
-One deliberate difference: the note belongs to what makes two Events the same. In client-go it does not, and as the API
-keeps it immutable, `kubectl describe` would go on naming the Secret that was missing first while another one is now.
-"""
+"""Recorders note what happens; the broadcaster sends it, one request at a time."""
 
 from __future__ import annotations
 
 import asyncio
 import random
 import socket
-import time
 from collections import OrderedDict, deque
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Final, Literal, NamedTuple, TypeAlias
+from typing import Final
 
 import msgspec
 import structlog
 
-from controller_runtime import metrics
 from controller_runtime.api.core_v1 import ObjectReference
 from controller_runtime.api.events_v1 import Event
-from controller_runtime.apimachinery import Object, ObjectMeta, format_micro_time
-from controller_runtime.client import Client, ClientError, NotFoundError, TransportError
+from controller_runtime.apimachinery import Object, ObjectMeta, to_json_value
+from controller_runtime.client import AlreadyExistsError, Client, ClientError, NotFoundError, TransportError
+from controller_runtime.metrics import EVENTS_DROPPED
+from controller_runtime.recorder.observation import (
+    MAX_NOTE_BYTES,
+    MAX_TEXT_BYTES,
+    EventType,
+    Key,
+    Series,
+    checked_controller,
+    checked_text,
+    cut,
+    event_name,
+    identity,
+    micro_time,
+    new_event,
+)
 
 log = structlog.get_logger(__name__)
-
-EventType: TypeAlias = Literal["Normal", "Warning"]
 
 MAX_QUEUED: Final = 1000
 """Events that wait to be sent; further ones are dropped and counted."""
 MAX_REMEMBERED: Final = 4096
-"""Events that a repetition is recognised among."""
-MAX_NOTE_BYTES: Final = 1024
-MAX_NAME_LENGTH: Final = 128
-"""Of reason, action and reporting instance, as the API server demands."""
-_SERIES_IDLE_SECONDS = 360.0
-_SERIES_FLUSH_SECONDS = 1800.0
+"""Events among which a repetition is recognised."""
+MAX_NOTES: Final = 10
+"""Different notes about the same thing within `_NOTES_SECONDS`; client-go's old recorder had the same limit."""
+_NOTES_SECONDS = 600.0
+_IDLE_SECONDS = 360.0  # not observed for so long: the series has ended
+_FLUSH_SERIES_SECONDS = 1800.0  # a series that goes on is brought up to date this often
 _TRIES = 12
-_RETRY_SECONDS = 10.0
-_FLUSH_SECONDS = 2.0
-_MAX_OBJECT_NAME = 230  # leaves room for the dot and the time within the 253 characters of a name
-
-
-class _Key(NamedTuple):
-    type: str
-    action: str
-    reason: str
-    controller: str
-    regarding: ObjectReference
-    related: ObjectReference | None
-    note: str
-
-
-@dataclass(slots=True)
-class _Remembered:
-    """An Event that was made, and how often it was observed."""
-
-    event: Event
-    count: int
-    seen: float
-    """Loop time of the last observation."""
-    sent_count: int = 1
-    sent: float = 0.0
-    """Loop time of the last write."""
+_RETRY_SECONDS = 10.0  # and up to a quarter more, so that replicas do not come back all at once
+_FLUSH_SECONDS = 2.0  # less than a manager waits for the end of `run`
+_COMPLAINT_SECONDS = 600.0
 
 
 class EventRecorder:
@@ -71,7 +54,8 @@ class EventRecorder:
 
     def __init__(self, broadcaster: EventBroadcaster, controller: str) -> None:
         self._broadcaster = broadcaster
-        self._controller = controller
+        self._controller = checked_controller(controller)
+        self._instance = cut(f"{controller}-{socket.gethostname()}", MAX_TEXT_BYTES)
 
     def event(
         self,
@@ -80,7 +64,6 @@ class EventRecorder:
         reason: str,
         action: str,
         note: str,
-        *,
         related: Object | None = None,
     ) -> None:
         """Records that something happened; never waits and never fails for what the API server says.
@@ -94,191 +77,236 @@ class EventRecorder:
             related: another object that has to do with it.
 
         Raises:
-            ValueError: reason or action is empty or too long.
+            ValueError: reason or action is empty or too long, or the type is unknown.
         """
-        for name, value in (("reason", reason), ("action", action)):
-            if not 0 < len(value) <= MAX_NAME_LENGTH:
-                raise ValueError(f"the {name} of an Event needs 1 to {MAX_NAME_LENGTH} characters: {value!r}")
-        key = _Key(
+        if type_ not in ("Normal", "Warning"):
+            raise ValueError(f"the type of an Event is Normal or Warning, not {type_!r}")
+        key = Key(
             type=type_,
-            action=action,
-            reason=reason,
+            reason=checked_text("reason", reason),
+            action=checked_text("action", action),
             controller=self._controller,
-            regarding=_identity(regarding),
-            related=_identity(related) if related is not None else None,
-            note=_cut(note),
+            instance=self._instance,
+            regarding=identity(regarding),
+            related=identity(related) if related is not None else None,
+            note=cut(note, MAX_NOTE_BYTES),
         )
         self._broadcaster.observe(key, ObjectReference.to(regarding))
 
 
 class EventBroadcaster:
-    """Sends what its recorders record; one per process."""
+    """Sends what its recorders record; one per process.
+
+    The first occurrence of an Event creates it, the second one starts a series. Later ones only count: the series is
+    brought up to date each half an hour, and once more when nothing was observed for six minutes; then it is forgotten.
+
+    Without an answer a request is repeated, for about two minutes; every answer is final. While the API server is away
+    up to `MAX_QUEUED` Events wait.
+
+    Args:
+        client: writes the Events. It must not be fenced: every replica has something to tell.
+    """
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        self._queue: deque[_Key] = deque()
+        self._queue: deque[Series] = deque()
         self._wake = asyncio.Event()
-        self._remembered: OrderedDict[_Key, _Remembered] = OrderedDict()
-        self._refused: set[str] = set()
+        self._remembered: OrderedDict[Key, Series] = OrderedDict()
+        self._subjects: OrderedDict[Key, _Subject] = OrderedDict()
+        self._complaints = _Complaints()
+        self._ended = False
 
     def recorder(self, controller: str) -> EventRecorder:
-        """A recorder whose Events carry that name as `reportingController`."""
+        """A recorder whose Events carry that name as `reportingController`.
+
+        Raises:
+            ValueError: the API server would not take that name.
+        """
         return EventRecorder(self, controller)
 
     async def run(self) -> None:
-        """Sends until cancelled, then what is queued, for at most two seconds."""
-        sweep = asyncio.create_task(self._sweep_regularly(), name="event-series")
+        """Sends until cancelled; then, for at most two seconds, what is queued and the last counts of series.
+
+        What is recorded afterwards is dropped.
+        """
         try:
-            while True:
-                while self._queue:
-                    await self._send(self._queue[0])
-                    self._queue.popleft()
-                self._wake.clear()
-                await self._wake.wait()
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._send_for_ever(), name="event-sender")
+                tasks.create_task(self._sweep_regularly(), name="event-series")
         finally:
-            sweep.cancel()
+            self._ended = True
             await self._flush()
 
-    def observe(self, key: _Key, regarding: ObjectReference) -> None:
+    def observe(self, key: Key, regarding: ObjectReference) -> None:
         """Notes one occurrence and queues what has to be sent for it; called by recorders."""
-        now = _loop_time()
-        known = self._remembered.get(key)
-        if known is None:
-            if len(self._queue) >= MAX_QUEUED:
-                self._drop("queue full", key)
-                return
-            self._remembered[key] = _Remembered(_new_event(key, regarding), count=1, seen=now, sent=now)
-            if len(self._remembered) > MAX_REMEMBERED:
-                self._remembered.popitem(last=False)
-            self._enqueue(key)
+        if self._ended:
+            self._drop("process ended")
             return
+        now = _loop_time()
+        known = self._remembered.get(key) or self._stand_in(key, now)
+        if known is not None:
+            self._repeat(key, known, now)
+        elif len(self._queue) >= MAX_QUEUED:
+            self._drop("queue full")
+            self._complaints.warn("queue full", "Events dropped: the queue is full")
+        else:
+            self._remember(key, Series(event=new_event(key, regarding), seen=now, seen_at=micro_time()), now)
+
+    def _stand_in(self, key: Key, now: float) -> Series | None:
+        """The Event that counts this occurrence, too, because there are enough notes about the same thing."""
+        subject = self._subjects.get(key._replace(note=""))
+        if subject is None or now - subject.since > _NOTES_SECONDS or subject.notes < MAX_NOTES:
+            return None
+        return self._remembered.get(subject.latest)
+
+    def _repeat(self, key: Key, known: Series, now: float) -> None:
         known.count += 1
-        known.seen = now
-        self._remembered.move_to_end(key)
-        # The second occurrence starts the series; later ones only count until the next flush.
-        if known.count == 2 and len(self._queue) < MAX_QUEUED:
-            self._enqueue(key)
+        known.seen, known.seen_at = now, micro_time()
+        if key in self._remembered:
+            self._remembered.move_to_end(key)
+        if known.count == 2:
+            self._enqueue(known)
 
-    def _enqueue(self, key: _Key) -> None:
-        self._queue.append(key)
-        self._wake.set()
+    def _remember(self, key: Key, series: Series, now: float) -> None:
+        self._remembered[key] = series
+        self._enqueue(series)
+        if len(self._remembered) > MAX_REMEMBERED:
+            _, oldest = self._remembered.popitem(last=False)
+            if oldest.count > oldest.told:
+                self._enqueue(oldest)
+        name = key._replace(note="")
+        subject = self._subjects.get(name)
+        if subject is None or now - subject.since > _NOTES_SECONDS:
+            subject = self._subjects[name] = _Subject(since=now, latest=key)
+            if len(self._subjects) > MAX_REMEMBERED:
+                self._subjects.popitem(last=False)
+        subject.notes += 1
+        subject.latest = key
 
-    async def _send(self, key: _Key) -> None:
-        for attempt in range(_TRIES):
-            if attempt:
-                await asyncio.sleep(_RETRY_SECONDS * random.uniform(1, 1.25))
-            known = self._remembered.get(key)
-            if known is None:
-                return
+    def _enqueue(self, series: Series) -> None:
+        """Has the series sent. Without room, the next sweep tries again; a new one was only made because there is."""
+        if not series.queued and len(self._queue) < MAX_QUEUED:
+            series.queued = True
+            self._queue.append(series)
+            self._wake.set()
+
+    async def _send_for_ever(self) -> None:
+        while True:
+            await self._send_queued(_TRIES)
+            self._wake.clear()
+            await self._wake.wait()
+
+    async def _send_queued(self, tries: int) -> None:
+        """Sends until the queue is empty. A series stays in it until it is settled, so that none is lost on the way."""
+        while self._queue:
+            series = self._queue[0]
+            await self._send(series, tries)
+            self._queue.popleft()
+            series.queued = False
+            if series.told == 1 < series.count:
+                self._enqueue(series)  # it became a series while it was being created
+
+    async def _send(self, series: Series, tries: int) -> None:
+        for attempt in range(1, tries + 1):
+            count = series.count
             try:
-                await self._write(known)
+                await self._write(series)
             except TransportError as error:
-                last = str(error)
+                if attempt < tries:
+                    await asyncio.sleep(_RETRY_SECONDS * random.uniform(1, 1.25))
+                    continue
+                self._drop("API server away")
+                self._complaints.warn("away", "Event dropped: the API server is away", error=str(error))
             except ClientError as error:
-                self._refuse(key, error)
-                return
-            else:
-                return
-        self._drop("API server away", key, error=last)
+                self._drop("refused")
+                cause = f"{type(error).__name__} {series.event.reporting_controller}"
+                self._complaints.warn(cause, "Event refused by the API server", error=str(error))
+            series.told, series.told_at = count, _loop_time()
+            return
 
-    async def _write(self, known: _Remembered) -> None:
+    async def _write(self, series: Series) -> None:
         """Creates the Event, or brings its series up to date."""
-        count = known.count
-        if count > 1 and known.event.metadata.resource_version:
-            series = {"count": count, "lastObservedTime": format_micro_time(datetime.now(UTC))}
-            try:
-                await self._client.patch(Event, known.event.key, {"series": series})
-            except NotFoundError:
-                known.event = await self._client.create(_without_identity(known.event))
-        elif not known.event.metadata.resource_version:
-            known.event = await self._client.create(known.event)
-            count = 1
-        known.sent_count, known.sent = count, _loop_time()
+        if not series.created:
+            await self._create(series)
+            return
+        try:
+            await self._client.patch(Event, series.event.key, {"series": to_json_value(series.series)})
+        except NotFoundError:
+            # The API server deletes Events after an hour: this one goes on under a new name.
+            assert series.event.regarding is not None
+            namespace, name = series.event.metadata.namespace, event_name(series.event.regarding.name)
+            metadata = ObjectMeta(namespace=namespace, name=name)
+            series.event = msgspec.structs.replace(series.event, metadata=metadata)
+            series.created = False
+            await self._create(series)
+
+    async def _create(self, series: Series) -> None:
+        try:
+            await self._client.create(msgspec.structs.replace(series.event, series=series.series))
+        except AlreadyExistsError:
+            # An earlier attempt was carried out although no answer came: nobody else uses such a name.
+            log.debug("Event is there already", event_name=series.event.metadata.name)
+        series.created = True
 
     async def _sweep_regularly(self) -> None:
         while True:
-            await asyncio.sleep(_SERIES_IDLE_SECONDS)
-            self.sweep()
+            await asyncio.sleep(_IDLE_SECONDS)
+            self._sweep(_loop_time())
 
-    def sweep(self) -> None:
-        """Queues series that are due and forgets Events that have not been observed for six minutes."""
-        now = _loop_time()
-        for key, known in list(self._remembered.items()):
-            idle = now - known.seen > _SERIES_IDLE_SECONDS
-            behind = known.count > known.sent_count
-            if behind and (idle or now - known.sent > _SERIES_FLUSH_SECONDS) and len(self._queue) < MAX_QUEUED:
-                self._enqueue(key)
-            elif idle and not behind:
+    def _sweep(self, now: float) -> None:
+        """Queues series that are due, and forgets Events that have not been observed for a while."""
+        for key, series in list(self._remembered.items()):
+            idle = now - series.seen > _IDLE_SECONDS
+            behind = series.count > series.told
+            if behind and (idle or now - series.told_at > _FLUSH_SERIES_SECONDS):
+                self._enqueue(series)
+            elif idle:
                 del self._remembered[key]
+        for name, subject in list(self._subjects.items()):
+            if now - subject.since > _NOTES_SECONDS:
+                del self._subjects[name]
 
     async def _flush(self) -> None:
+        for series in self._remembered.values():
+            if series.count > series.told:
+                self._enqueue(series)
         try:
             async with asyncio.timeout(_FLUSH_SECONDS):
-                while self._queue:
-                    await self._send(self._queue[0])
-                    self._queue.popleft()
+                await self._send_queued(tries=1)
         except TimeoutError:
-            self._drop("process ended", self._queue[0], number=len(self._queue))
+            self._drop("process ended", len(self._queue))
+            log.warning("Events dropped: they could not be sent before the process ended", number=len(self._queue))
 
-    def _refuse(self, key: _Key, error: ClientError) -> None:
-        """The API server's answer is final. The same answer is worth one line, not one per Event."""
-        self._remembered.pop(key, None)
-        metrics.EVENTS_DROPPED.labels("refused").inc()
-        text = f"{type(error).__name__} {key.controller}"
-        if text not in self._refused:
-            self._refused.add(text)
-            log.warning("Event refused; further ones of this controller are only counted", error=str(error))
+    def _drop(self, reason: str, number: int = 1) -> None:
+        EVENTS_DROPPED.labels(reason).inc(number)
 
-    def _drop(self, reason: str, key: _Key, *, number: int = 1, error: str = "") -> None:
-        self._remembered.pop(key, None)
-        metrics.EVENTS_DROPPED.labels(reason).inc(number)
-        log.warning("Event not sent", reason=reason, number=number, controller=key.controller, error=error)
+
+@dataclass(slots=True)
+class _Subject:
+    """What Events that differ in their notes alone are about."""
+
+    since: float
+    """Loop time of the first note that counts."""
+    latest: Key
+    """The Event with the latest note, which stands in for further ones."""
+    notes: int = 0
+
+
+class _Complaints:
+    """Warns of each cause at most once in ten minutes, and says then how often it came up in between."""
+
+    def __init__(self) -> None:
+        self._next: dict[str, float] = {}
+        self._unsaid: dict[str, int] = {}
+
+    def warn(self, cause: str, message: str, **fields: str) -> None:
+        now = _loop_time()
+        if now < self._next.get(cause, 0.0):
+            self._unsaid[cause] = self._unsaid.get(cause, 0) + 1
+            return
+        self._next[cause] = now + _COMPLAINT_SECONDS
+        log.warning(message, **fields, suppressed=self._unsaid.pop(cause, 0))
 
 
 def _loop_time() -> float:
     return asyncio.get_running_loop().time()
-
-
-def _identity(obj: Object) -> ObjectReference:
-    """The object without its version, so that two Events about two versions are the same."""
-    resource, metadata = type(obj).resource, obj.metadata
-    return ObjectReference(
-        api_version=resource.api_version,
-        kind=resource.kind,
-        namespace=metadata.namespace,
-        name=metadata.name,
-        uid=metadata.uid,
-    )
-
-
-def _cut(note: str) -> str:
-    """At most 1024 bytes, without a character cut in two."""
-    return note.encode()[:MAX_NOTE_BYTES].decode(errors="ignore")
-
-
-def _new_event(key: _Key, regarding: ObjectReference) -> Event:
-    namespace = regarding.namespace or "default"
-    instance = f"{key.controller}-{socket.gethostname()}"[:MAX_NAME_LENGTH]
-    return Event(
-        metadata=ObjectMeta(namespace=namespace, name=_event_name(regarding.name)),
-        event_time=format_micro_time(datetime.now(UTC)),
-        reporting_controller=key.controller,
-        reporting_instance=instance,
-        action=key.action,
-        reason=key.reason,
-        regarding=regarding,
-        related=key.related,
-        note=key.note,
-        type=key.type,
-    )
-
-
-def _event_name(regarding: str) -> str:
-    return f"{regarding[:_MAX_OBJECT_NAME]}.{time.time_ns():x}"
-
-
-def _without_identity(event: Event) -> Event:
-    """The Event as a new one, after its predecessor was deleted (the API server keeps Events for an hour)."""
-    assert event.regarding is not None
-    metadata = ObjectMeta(namespace=event.metadata.namespace, name=_event_name(event.regarding.name))
-    return msgspec.structs.replace(event, metadata=metadata, series=None)

@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator
 
 import pytest
+from pytest_mock import MockerFixture
 
 from controller_runtime.manager import CheckFailedError, GracefulShutdownError, Group, Manager
 from tests.unit.cache.kinds import Gadget
@@ -168,3 +169,10 @@ async def test_it_can_be_started_once_and_takes_no_part_afterwards(api: Closeabl
             await manager.start()
         with pytest.raises(RuntimeError, match=r"before Manager\.start"):
             manager.add(Part("late", []))
+
+
+async def test_a_broadcaster_that_fails_ends_it(api: CloseableApi, mocker: MockerFixture) -> None:
+    manager = Manager(api)
+    mocker.patch.object(manager._broadcaster, "run", side_effect=ValueError("a bug"))
+    with pytest.raises(ValueError, match="a bug"):
+        await manager.start()

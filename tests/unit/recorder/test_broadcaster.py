@@ -9,14 +9,25 @@ from typing import Any
 
 import msgspec
 import pytest
+from structlog.testing import capture_logs
 
 from controller_runtime import metrics
 from controller_runtime.api.core_v1 import Secret
 from controller_runtime.api.events_v1 import Event
 from controller_runtime.apimachinery import NamespacedName, ObjectMeta
-from controller_runtime.client import ClientError, ConnectError, ForbiddenError, NotFoundError, Operation, Status
+from controller_runtime.client import (
+    AlreadyExistsError,
+    ClientError,
+    ConnectError,
+    ConnectionLostError,
+    ForbiddenError,
+    NotFoundError,
+    Operation,
+    Status,
+)
 from controller_runtime.recorder import EventBroadcaster, EventRecorder
-from controller_runtime.recorder.broadcaster import MAX_NOTE_BYTES, MAX_QUEUED
+from controller_runtime.recorder.broadcaster import MAX_NOTES, MAX_QUEUED, MAX_REMEMBERED
+from controller_runtime.recorder.observation import MAX_NOTE_BYTES, micro_time
 
 CREATE = Operation("create", Event.resource)
 SECRET = Secret(metadata=ObjectMeta(namespace="lab", name="a", uid="1", resource_version="7"))
@@ -27,14 +38,27 @@ class Events:
 
     def __init__(self) -> None:
         self.created: list[Event] = []
+        self.names: set[NamespacedName] = set()
         self.series: list[tuple[NamespacedName, int]] = []
         self.failures: list[ClientError] = []
+        """Raised by the next calls, which are not carried out."""
+        self.lost_answers: list[ClientError] = []
+        """Raised by the next creations, which are carried out."""
+        self.last_observed = ""
+        self.seconds = 0.001
+        """How long a creation takes before it is carried out."""
 
     async def create(self, event: Event) -> Event:
-        await asyncio.sleep(0.001)
+        await asyncio.sleep(self.seconds)
         if self.failures:
             raise self.failures.pop(0)
+        if event.key in self.names:
+            raise AlreadyExistsError(CREATE, Status(code=409))
+        self.names.add(event.key)
         self.created.append(event)
+        await asyncio.sleep(self.seconds)
+        if self.lost_answers:
+            raise self.lost_answers.pop(0)
         metadata = msgspec.structs.replace(event.metadata, resource_version="1", uid="x")
         return msgspec.structs.replace(event, metadata=metadata)
 
@@ -43,6 +67,7 @@ class Events:
         if self.failures:
             raise self.failures.pop(0)
         self.series.append((key, patch["series"]["count"]))
+        self.last_observed = patch["series"]["lastObservedTime"]
 
 
 @contextlib.asynccontextmanager
@@ -96,6 +121,97 @@ async def test_repetitions_become_one_series_whose_count_is_brought_up_to_date_n
 
 
 @pytest.mark.looptime
+async def test_what_repeats_before_it_is_sent_is_sent_as_a_series() -> None:
+    events = Events()
+    async with broadcasting(events) as recorder:
+        for _ in range(5):
+            record(recorder)
+        await asyncio.sleep(1)
+    (event,) = events.created
+    assert event.series is not None
+    assert event.series.count == 5
+    assert events.series == []
+
+
+@pytest.mark.looptime
+async def test_what_repeats_while_it_is_being_created_starts_its_series_at_once() -> None:
+    events = Events()
+    async with broadcasting(events) as recorder:
+        record(recorder)
+        await asyncio.sleep(0.0015)
+        record(recorder)
+        await asyncio.sleep(1)
+        assert events.created[0].series is None
+        assert [count for _, count in events.series] == [2]
+
+
+@pytest.mark.looptime
+async def test_a_series_that_goes_on_is_brought_up_to_date_each_half_an_hour() -> None:
+    events = Events()
+    async with broadcasting(events) as recorder:
+        for _ in range(60):
+            record(recorder)
+            await asyncio.sleep(60)
+        counts = [count for _, count in events.series]
+    assert counts[0] == 2
+    assert len(counts) == 2
+    assert 30 < counts[1] <= 40
+
+
+@pytest.mark.looptime
+async def test_a_series_tells_when_it_was_observed_last() -> None:
+    events = Events()
+    async with broadcasting(events) as recorder:
+        for _ in range(3):
+            record(recorder)
+            await asyncio.sleep(1)
+        observed = micro_time()
+        await asyncio.sleep(1_000)
+        assert [count for _, count in events.series] == [2, 3]
+        assert events.last_observed <= observed
+
+
+@pytest.mark.looptime
+async def test_the_version_of_an_object_does_not_make_another_event() -> None:
+    events = Events()
+    async with broadcasting(events) as recorder:
+        record(recorder)
+        metadata = msgspec.structs.replace(SECRET.metadata, resource_version="8")
+        recorder.event(Secret(metadata=metadata), "Warning", "NotFound", "Verify", "no such Secret")
+        await asyncio.sleep(1)
+    assert len(events.created) == 1
+
+
+@pytest.mark.looptime
+async def test_many_notes_about_one_thing_are_a_series_of_the_last_of_them() -> None:
+    events = Events()
+    async with broadcasting(events) as recorder:
+        for number in range(MAX_NOTES + 15):
+            record(recorder, f"note {number}")
+            await asyncio.sleep(1)
+        record(recorder, "another reason", reason="Refused")
+        await asyncio.sleep(1)
+        assert [event.note for event in events.created] == [f"note {n}" for n in range(MAX_NOTES)] + ["another reason"]
+        await asyncio.sleep(1_000)
+        assert [key.name for key, _ in events.series] == [events.created[MAX_NOTES - 1].metadata.name] * 2
+        assert [count for _, count in events.series] == [2, 16]
+
+
+@pytest.mark.looptime
+async def test_after_a_while_another_note_is_an_event_again_even_if_the_last_one_goes_on() -> None:
+    events = Events()
+    async with broadcasting(events) as recorder:
+        for number in range(MAX_NOTES + 1):
+            record(recorder, f"note {number}")
+        for _ in range(11):
+            await asyncio.sleep(60)
+            record(recorder, f"note {MAX_NOTES - 1}")
+        record(recorder, "later")
+        await asyncio.sleep(1)
+        assert [event.note for event in events.created[MAX_NOTES:]] == ["later"]
+
+
+@pytest.mark.looptime
 async def test_another_note_is_another_event() -> None:
     events = Events()
     async with broadcasting(events) as recorder:
@@ -126,8 +242,24 @@ async def test_an_event_that_the_api_server_has_deleted_is_made_again() -> None:
         events.failures = [NotFoundError(CREATE, Status(code=404))]
         record(recorder)
         await asyncio.sleep(1)
+    first, second = events.created
+    assert first.metadata.name != second.metadata.name
+    assert second.event_time == first.event_time
+    assert second.series is not None
+    assert second.series.count == 2
+
+
+@pytest.mark.looptime
+async def test_an_event_that_could_not_be_made_again_at_once_is_made_later() -> None:
+    events = Events()
+    async with broadcasting(events) as recorder:
+        record(recorder)
+        await asyncio.sleep(1)
+        events.failures = [NotFoundError(CREATE, Status(code=404)), ConnectError("refused")]
+        record(recorder)
+        await asyncio.sleep(60)
     assert len(events.created) == 2
-    assert events.created[0].metadata.name != events.created[1].metadata.name
+    assert events.series == []
 
 
 @pytest.mark.looptime
@@ -136,8 +268,70 @@ async def test_it_is_sent_again_when_the_api_server_is_back() -> None:
     events.failures = [ConnectError("refused"), ConnectError("refused")]
     async with broadcasting(events) as recorder:
         record(recorder)
+        await asyncio.sleep(15)
+        assert events.failures == []
+        assert events.created == []
+        await asyncio.sleep(15)
+        assert len(events.created) == 1
+
+
+@pytest.mark.looptime
+async def test_an_event_is_dropped_when_the_api_server_stays_away() -> None:
+    events = Events()
+    events.failures = [ConnectError("refused")] * 12
+    before = dropped("API server away")
+    async with broadcasting(events) as recorder:
+        with capture_logs() as lines:
+            record(recorder, reason="First")
+            record(recorder, reason="Second")
+            await asyncio.sleep(300)
+        assert [event.reason for event in events.created] == ["Second"]
+        assert dropped("API server away") == before + 1
+        assert [line["error"] for line in lines] == ["refused"]
+
+
+@pytest.mark.looptime
+async def test_a_creation_whose_answer_was_lost_is_not_repeated_and_not_a_loss() -> None:
+    events = Events()
+    events.lost_answers = [ConnectionLostError("reset")]
+    before = dropped("refused")
+    async with broadcasting(events) as recorder:
+        record(recorder)
         await asyncio.sleep(60)
-    assert len(events.created) == 1
+        record(recorder)
+        await asyncio.sleep(1)
+        assert len(events.created) == 1
+        assert [count for _, count in events.series] == [2]
+    assert dropped("refused") == before
+
+
+@pytest.mark.looptime
+async def test_a_lasting_refusal_is_told_once_in_a_while_with_the_missing_rule() -> None:
+    events = Events()
+    message = 'events.events.k8s.io is forbidden: User "x" cannot create resource "events"'
+    events.failures = [ForbiddenError(CREATE, Status(code=403, reason="Forbidden", message=message))] * 60
+    async with broadcasting(events) as recorder:
+        with capture_logs() as lines:
+            for number in range(60):
+                record(recorder, reason=f"Reason{number}")
+                await asyncio.sleep(30)
+    assert len(lines) == 3
+    assert 'resources: ["events"], verbs: [create]' in lines[0]["error"]
+    assert [line["suppressed"] for line in lines] == [0, 19, 19]
+
+
+@pytest.mark.looptime
+async def test_what_was_refused_is_not_tried_again_with_each_repetition() -> None:
+    events = Events()
+    events.failures = [ForbiddenError(CREATE, Status(code=403))] * 100
+    async with broadcasting(events) as recorder:
+        for _ in range(50):
+            record(recorder)
+            await asyncio.sleep(1)
+        assert len(events.failures) == 98
+        await asyncio.sleep(3_000)
+        assert len(events.failures) == 97
+    assert events.created == []
 
 
 @pytest.mark.looptime
@@ -158,9 +352,11 @@ async def test_recording_never_fails_and_what_does_not_fit_is_counted() -> None:
     events = Events()
     before = dropped("queue full")
     async with broadcasting(events) as recorder:
-        for number in range(MAX_QUEUED + 10):
-            record(recorder, f"note {number}")
+        with capture_logs() as lines:
+            for number in range(MAX_QUEUED + 10):
+                record(recorder, reason=f"Reason{number}")
         assert dropped("queue full") == before + 10
+        assert len(lines) == 1
 
 
 @pytest.mark.looptime
@@ -173,6 +369,52 @@ async def test_what_is_queued_at_the_end_is_still_sent() -> None:
 
 
 @pytest.mark.looptime
+async def test_what_was_being_sent_at_the_end_is_there_once() -> None:
+    events = Events()
+    before = dropped("refused")
+    async with broadcasting(events) as recorder:
+        record(recorder)
+        await asyncio.sleep(0.0015)
+        assert len(events.created) == 1
+    assert len(events.created) == 1
+    assert dropped("refused") == before
+
+
+@pytest.mark.looptime
+async def test_the_last_counts_of_series_are_sent_at_the_end() -> None:
+    events = Events()
+    async with broadcasting(events) as recorder:
+        for _ in range(5):
+            record(recorder)
+            await asyncio.sleep(1)
+    assert [count for _, count in events.series] == [2, 5]
+
+
+@pytest.mark.looptime
+async def test_what_is_recorded_after_the_end_is_counted() -> None:
+    events = Events()
+    async with broadcasting(events) as recorder:
+        await asyncio.sleep(0)
+    before = dropped("process ended")
+    record(recorder)
+    assert dropped("process ended") == before + 1
+
+
+@pytest.mark.looptime
+async def test_the_end_does_not_wait_for_an_api_server_that_does_not_answer() -> None:
+    events = Events()
+    before = dropped("process ended")
+    begin = asyncio.get_running_loop().time()
+    async with broadcasting(events) as recorder:
+        for number in range(3):
+            record(recorder, reason=f"Reason{number}")
+        events.seconds = 3600
+        await asyncio.sleep(0.1)
+    assert asyncio.get_running_loop().time() - begin < 3
+    assert dropped("process ended") == before + 3
+
+
+@pytest.mark.looptime
 async def test_the_end_is_not_held_up_by_an_api_server_that_is_away() -> None:
     events = Events()
     events.failures = [ConnectError("refused")] * 100
@@ -180,7 +422,7 @@ async def test_the_end_is_not_held_up_by_an_api_server_that_is_away() -> None:
     async with broadcasting(events) as recorder:
         await asyncio.sleep(0)
         record(recorder)
-    assert asyncio.get_running_loop().time() - begin < 3
+    assert asyncio.get_running_loop().time() - begin < 1
     assert events.created == []
 
 
@@ -193,6 +435,46 @@ async def test_a_long_note_is_cut_at_a_character() -> None:
     note = events.created[0].note
     assert len(note.encode()) <= MAX_NOTE_BYTES
     assert set(note) == {"ü"}
+
+
+async def record_many(recorder: EventRecorder, numbers: range) -> None:
+    """Records Events that differ in their reason, and lets all of them be sent."""
+    for number in numbers:
+        record(recorder, reason=f"Reason{number}")
+        if number % 500 == 0:
+            await asyncio.sleep(0.1)
+    await asyncio.sleep(0.1)
+
+
+@pytest.mark.looptime
+async def test_memory_is_bounded_and_an_event_that_is_forgotten_for_it_tells_its_count() -> None:
+    events = Events()
+    events.seconds = 0
+    async with broadcasting(events) as recorder:
+        for _ in range(3):
+            record(recorder)
+            await asyncio.sleep(0.1)
+        await record_many(recorder, range(MAX_REMEMBERED + 500))
+        broadcaster = recorder._broadcaster
+        assert len(broadcaster._remembered) == MAX_REMEMBERED
+        assert len(broadcaster._subjects) == MAX_REMEMBERED
+        assert [count for _, count in events.series] == [2, 3]
+        await asyncio.sleep(1_500)
+        assert (len(broadcaster._remembered), len(broadcaster._subjects)) == (0, 0)
+
+
+@pytest.mark.looptime
+async def test_an_event_that_repeats_is_not_the_one_that_is_forgotten() -> None:
+    events = Events()
+    events.seconds = 0
+    async with broadcasting(events) as recorder:
+        record(recorder)
+        await record_many(recorder, range(MAX_REMEMBERED - 10))
+        record(recorder)
+        await record_many(recorder, range(MAX_REMEMBERED, MAX_REMEMBERED + 100))
+        record(recorder)
+        await asyncio.sleep(1)
+    assert [event.reason for event in events.created].count("NotFound") == 1
 
 
 @pytest.mark.parametrize("reason", ["", "x" * 129])
