@@ -186,6 +186,8 @@ async def run(machines: int, seconds: int, plane: ControlPlane, directory: Path,
         await _storm_figures(load, client, operator, machines, ended, report)
         checked, faults = read_reports(directory)
         report.line("answers compared", str(checked))
+        if not checked:
+            report.faults.append("no answer of the storm was compared")
         report.faults += faults + await asyncio.to_thread(check_machines, base, machines)
         header = ("X-Forwarded-For: 192.0.2.7, 52:54:00:00:00:01",)
         http = await asyncio.to_thread(wrk, f"{base}/httpboot", 5, headers=header)

@@ -14,7 +14,8 @@ from boot_operator import flags
 from boot_operator.operator import run
 from controller_runtime import log as logging_setup
 from controller_runtime.client import ConfigError
-from controller_runtime.manager import ListenError, run_until_signal
+from controller_runtime.leaderelection import LeaderWorkStuckError
+from controller_runtime.manager import GracefulShutdownError, ListenError, run_until_signal
 
 log = structlog.get_logger("boot_operator")
 
@@ -24,7 +25,7 @@ def main() -> None:
     options = flags.parse(sys.argv[1:], os.environ)
     logging_setup.configure(level=logging.getLevelNamesMapping()[options.log_level.upper()], json=options.log_json)
     try:
-        uvloop.run(run_until_signal(run(options)))
+        uvloop.run(_run(options))
     except (ConfigError, ListenError) as error:
         sys.exit(f"boot-operator: {error}")
     except asyncio.CancelledError:
@@ -32,6 +33,16 @@ def main() -> None:
     except Exception:
         log.exception("the operator failed")
         sys.exit(1)
+
+
+async def _run(options: flags.Options) -> None:
+    try:
+        await run_until_signal(run(options))
+    except (GracefulShutdownError, LeaderWorkStuckError) as error:
+        # The event loop would wait without a limit for what has not ended.
+        log.error("ending at once", error=str(error))
+        logging.shutdown()
+        os._exit(1)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 CONTROLLERS = ("ipxebootconfig", "httpbootconfig")
-"""Names that `--controllers` knows; all of them run unless it says otherwise."""
+"""Controllers that there are; all of them run unless `--controllers` says otherwise."""
+_CONTROLLERS_TO_COME = ("serverbootconfigpxe", "serverbootconfighttp")
+"""Names of the Go operator that `--controllers` accepts although nothing runs under them here."""
 
 _TRUE = frozenset({"1", "t", "T", "true", "TRUE", "True"})
 _FALSE = frozenset({"0", "f", "F", "false", "FALSE", "False"})
@@ -85,14 +87,19 @@ def enabled_controllers(text: str) -> frozenset[str]:
         argparse.ArgumentTypeError: a name is unknown.
     """
     names = _names(text)
-    unknown = sorted({name.removeprefix("-") for name in names} - {*CONTROLLERS, "*"})
+    unknown = sorted({name.removeprefix("-") for name in names} - {*CONTROLLERS, *_CONTROLLERS_TO_COME, "*"})
     if unknown:
         raise argparse.ArgumentTypeError(f"unknown controller {unknown[0]!r}; there are: {', '.join(CONTROLLERS)}")
     chosen = {name for name in names if not name.startswith("-")}
     switched_off = {name.removeprefix("-") for name in names if name.startswith("-")}
     if not chosen or "*" in chosen:
         chosen = set(CONTROLLERS)
-    return frozenset(chosen - switched_off)
+    return frozenset((chosen - switched_off) & set(CONTROLLERS))
+
+
+def _controllers(text: str) -> tuple[frozenset[str], tuple[str, ...]]:
+    """Those that run, and those that were asked for by name and do not exist here."""
+    return enabled_controllers(text), tuple(name for name in _names(text) if name in _CONTROLLERS_TO_COME)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -112,7 +119,7 @@ def _parser() -> argparse.ArgumentParser:
         help="how to reach the API server (default: $KUBECONFIG, the pod, ~/.kube/config)",
     )
     add("--namespaces", type=_names, default=(), metavar="A,B", help="watch these namespaces only (default: all)")
-    add("--controllers", type=enabled_controllers, default="*", metavar="LIST",
+    add("--controllers", type=_controllers, default="*", metavar="LIST",
         help=f"controllers to run: a,b or *,-a; there are: {', '.join(CONTROLLERS)} (default: *)")  # fmt: skip
     add(
         "--boot-server-address", default=":8082", metavar="ADDR", help="where machines boot from (default: %(default)s)"
@@ -128,7 +135,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--health-probe-bind-address", default=":8081", metavar="ADDR",
         help="/healthz and /readyz; 0 is off (default: %(default)s)")  # fmt: skip
     add("--metrics-bind-address", default=":8080", metavar="ADDR", help="/metrics; 0 is off (default: %(default)s)")
-    switch("--metrics-secure", True, "serve metrics over TLS to authorised clients only (default: true)")
+    switch(
+        "--metrics-secure",
+        True,
+        "metrics over TLS, which cannot be served yet: metrics are off unless this is false (default: true)",
+    )
     switch("--leader-elect", False, "run controllers on one replica at a time (default: false)")
     add("--leader-election-namespace", default="", metavar="NS", help="namespace of the Lease (default: the pod's)")
     add("--max-staleness", type=duration, default=600.0, metavar="DUR",
@@ -164,10 +175,12 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Options:
     """
     parser = _parser()
     values = parser.parse_args(_normalised(parser, arguments))
-    given = tuple(name for name in _WITHOUT_EFFECT if getattr(values, _attribute(name)) is not None)
+    given = [name for name in _WITHOUT_EFFECT if getattr(values, _attribute(name)) is not None]
+    controllers, missing = values.controllers
+    given += [f"--controllers={name}" for name in missing]
     return Options(
         kubeconfig=values.kubeconfig or None,
-        controllers=values.controllers,
+        controllers=controllers,
         namespaces=values.namespaces,
         ipxe_service_url=_service_url(values, environment),
         default_httpboot_uki_url=values.default_httpboot_uki_url,
@@ -181,7 +194,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Options:
         max_staleness=values.max_staleness,
         log_json=_log_json(values),
         log_level=_log_level(parser, values.zap_log_level),
-        without_effect=given,
+        without_effect=tuple(given),
     )
 
 
@@ -192,7 +205,7 @@ def _normalised(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> li
     normalised = []
     while rest:
         argument = rest.pop(0)
-        if re.match(r"-[a-z][a-z-]+(=|$)", argument):
+        if re.match(r"-[a-z][a-z0-9-]+(=|$)", argument):
             argument = f"-{argument}"
         action = actions.get(argument)
         if action is not None and action.nargs is None and rest:

@@ -14,7 +14,7 @@ from controller_runtime.apimachinery import Condition, NamespacedName, Object, f
 from controller_runtime.builder import ControllerBuilder
 from controller_runtime.cache import Cache
 from controller_runtime.client import Client, NotFoundError, patch_status
-from controller_runtime.controller import ControllerOptions, Request
+from controller_runtime.controller import ControllerOptions, Request, Result
 from controller_runtime.manager import Manager
 from controller_runtime.recorder import EventRecorder
 from machines import BootError, Machines, NotAvailableYetError
@@ -25,6 +25,7 @@ ConfigT = TypeVar("ConfigT", bound=BootConfig)
 _VALID = "The machine can boot with this configuration."
 _ACTION = "Verify"
 _WORKERS = 4
+_ASK_AGAIN_SECONDS = 30.0  # where a Secret could not be read; in between it is fetched again anyway
 _SECRETS = "secrets"
 """Index of configurations by the `namespace/name` of the Secrets that they refer to."""
 
@@ -36,7 +37,8 @@ def _referenced_secrets(config: BootConfig) -> list[str]:
 class BootConfigReconciler(Generic[ConfigT]):
     """Writes into the status of a configuration whether it can be served.
 
-    What is missing needs no retry: the Secret's appearance, or a rival's end, is a change that leads to a new run.
+    What is missing needs no retry: the Secret's appearance, or a rival's end, is a change that leads to a new run. Only
+    what could not be found out is asked again.
     """
 
     def __init__(
@@ -48,28 +50,32 @@ class BootConfigReconciler(Generic[ConfigT]):
         self._machines = machines
         self._events = events
 
-    async def reconcile(self, request: Request) -> None:
+    async def reconcile(self, request: Request) -> Result | None:
         """One run.
 
         Raises:
-            NotAvailableYetError: a Secret cannot be read at the moment; retried with back-off.
             ClientError: the status could not be written.
         """
         config = self._cache.get(self._kind, request)
         if config is None or config.metadata.deletion_timestamp is not None:
-            return
+            return None
         problem = await self._problem(config)
+
+        def judge(current: ConfigT) -> ConfigT:
+            # What was found out about one generation says nothing about another: that one's change leads to a new run.
+            return judged(current, problem) if _version(current) == _version(config) else current
+
         try:
-            written = await patch_status(self._client, config, lambda current: judged(current, problem))
+            written = await patch_status(self._client, config, judge)
         except NotFoundError:
-            return
+            return None
         self._tell(config, written)
+        is_open = isinstance(problem, NotAvailableYetError)
+        return Result(requeue_after=_ASK_AGAIN_SECONDS) if is_open else None
 
     async def _problem(self, config: ConfigT) -> BootError | None:
         try:
             await self._machines.verify(config)
-        except NotAvailableYetError:
-            raise
         except BootError as error:
             return error
         return None
@@ -88,17 +94,27 @@ class BootConfigReconciler(Generic[ConfigT]):
             self._events.event(after, "Normal", new.reason, _ACTION, new.message)
 
 
+def _version(config: BootConfig) -> tuple[str, int]:
+    return config.metadata.uid, config.metadata.generation
+
+
 def judged(config: ConfigT, problem: BootError | None) -> ConfigT:
-    """The configuration with the status that says so; itself where it says so already."""
+    """The configuration with the status that says so; itself where it says so already.
+
+    What could not be found out makes Ready `Unknown` and leaves the state as it was: machines are still given what was
+    last known.
+    """
+    is_open = isinstance(problem, NotAvailableYetError)
     condition = Condition(
         type=ConditionType.READY,
-        status="False" if problem else "True",
+        status="Unknown" if is_open else "False" if problem else "True",
         reason=problem.reason if problem else Reason.CONFIGURATION_VALID,
         message=str(problem) if problem else _VALID,
         observed_generation=config.metadata.generation,
     )
+    state = State.ERROR if problem else State.READY
     status = BootConfigStatus(
-        state=State.ERROR if problem else State.READY,
+        state=config.status.state or State.PENDING if is_open else state,
         conditions=set_condition(config.status.conditions, condition),
     )
     return config if status == config.status else msgspec.structs.replace(config, status=status)

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from controller_runtime.envtest.errors import ProcessError
 from controller_runtime.envtest.processes import ChildProcess
 
 PROGRAM = Path(__file__).parents[1] / ".venv" / "bin" / "boot-operator"
@@ -44,7 +45,11 @@ class OperatorProcess:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.process.stop(30)
+        code = self.process.stop(30)
+        if error is None and code not in (0, None):
+            raise ProcessError(
+                f"boot-operator ended with exit code {code} when it was stopped; {self.process.quoted_log()}"
+            )
 
     def log_lines(self) -> list[dict[str, Any]]:
         """What it has logged so far, one dict per line; text that is no JSON stands under `event`."""

@@ -102,7 +102,7 @@ class InvalidFieldError(ConfigurationError):
         field: its JSON path (`spec.kernelURL`).
     """
 
-    reason = "InvalidField"
+    reason = Reason.INVALID_FIELD
 
     def __init__(self, config: BootConfig, field: str, problem: str) -> None:
         self.field = field
@@ -148,7 +148,7 @@ class UnsupportedFormatError(ConfigurationError):
         secret: the Secret it is in.
     """
 
-    reason = "UnsupportedFormat"
+    reason = Reason.UNSUPPORTED_FORMAT
 
     def __init__(self, config: BootConfig, secret: NamespacedName, format_name: str) -> None:
         self.secret = secret
@@ -180,7 +180,7 @@ class SecretUnreadableError(NotAvailableYetError):
         secret: its namespace and name.
     """
 
-    reason = "SecretUnreadable"
+    reason = Reason.SECRET_UNREADABLE
 
     def __init__(self, secret: NamespacedName, error: str) -> None:
         self.secret = secret

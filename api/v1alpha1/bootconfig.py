@@ -56,6 +56,12 @@ class Reason(StrEnum):
     """`Ready` is False: that Secret has no key `ipxe-script`."""
     AMBIGUOUS_MACHINE = "AmbiguousMachine"
     """`Ready` is False: another configuration names the same machine and nothing says which of them to use."""
+    SECRET_UNREADABLE = "SecretUnreadable"  # noqa: S105 - a reason, not a password
+    """`Ready` is Unknown: a Secret that is referred to could not be read; it is tried again."""
+    UNSUPPORTED_FORMAT = "UnsupportedFormat"
+    """`Ready` is False: the Ignition is Butane, which cannot be translated yet."""
+    INVALID_FIELD = "InvalidField"
+    """`Ready` is False: a value of the spec cannot be used."""
     IPXE_SCRIPT_DELIVERED = "IPXEScriptDelivered"
     """Of `IPXEScriptFetched`."""
     IGNITION_DATA_DELIVERED = "IgnitionDataDelivered"
@@ -74,8 +80,8 @@ class SecretKey(StrEnum):
 
 
 FORMAT_BUTANE: Final = "fcos"
-"""The one value of `SecretKey.FORMAT` with a meaning: `ignition` is Butane YAML, of any variant, to be translated to
-Ignition. With any other value, and without one, the bytes are served as they are."""
+"""The one value of `SecretKey.FORMAT` with a meaning: `ignition` is Butane YAML, of any variant, which cannot be served
+as it is. With any other value, and without one, the bytes are served as they are."""
 
 
 class SecretReference(APIStruct, frozen=True, kw_only=True, gc=False):
@@ -96,7 +102,7 @@ class BootConfigSpec(APIStruct, frozen=True, kw_only=True, gc=False):
     """UUID of the machine as its firmware reports it (SMBIOS); case does not matter."""
     ignition_secret_ref: AtomicSecretReference | None = None
     """Secret whose key "ignition" holds the machine's Ignition configuration. If its key "format" is "fcos", the
-    configuration is Butane and is translated before it is served."""
+    configuration is Butane, which cannot be served yet."""
 
 
 class BootConfigStatus(APIStruct, frozen=True, kw_only=True, gc=False):

@@ -62,12 +62,19 @@ class Controller:
             sources: what fills the queue.
             kind: the kind that requests name, for log lines.
             options: see `ControllerOptions`.
+
+        Raises:
+            ValueError: there is nothing to watch, or no worker.
         """
+        self._options = options or ControllerOptions()
+        if not sources:
+            raise ValueError(f"controller {name} needs a source to watch")
+        if self._options.max_concurrent_reconciles < 1:
+            raise ValueError(f"controller {name} needs at least one worker (max_concurrent_reconciles)")
         self.name = name
         self._reconciler = reconciler
         self._sources = tuple(sources)
         self._kind = kind
-        self._options = options or ControllerOptions()
         self._queue: PriorityQueue[Request] = PriorityQueue(name)
         self._log = log.bind(controller=name)
         if kind is not None:
@@ -105,19 +112,20 @@ class Controller:
 
     async def _wait_for_sources(self) -> None:
         waits = [asyncio.ensure_future(source.wait_synced()) for source in self._sources]
+        limit = self._options.cache_sync_timeout
         try:
-            _, pending = await asyncio.wait(waits, timeout=self._options.cache_sync_timeout)
+            done, pending = await asyncio.wait(waits, timeout=limit, return_when=asyncio.FIRST_EXCEPTION)
+            for wait in done:
+                wait.result()
             if pending:
                 late = [source.describe() for source, wait in zip(self._sources, waits, strict=True) if not wait.done()]
                 raise CacheSyncError(
-                    f"controller {self.name}: caches did not sync within {self._options.cache_sync_timeout} s: "
-                    + "; ".join(late)
+                    f"controller {self.name}: caches did not sync within {limit} s: " + "; ".join(late)
                 )
-            for wait in waits:
-                wait.result()
         finally:
             for wait in waits:
                 wait.cancel()
+            await asyncio.gather(*waits, return_exceptions=True)
 
     async def _work(self) -> None:
         while True:
@@ -139,16 +147,21 @@ class Controller:
         with structlog.contextvars.bound_contextvars(controller=self.name, **fields):
             try:
                 result = await self._run(request)
-            except TerminalError as error:
-                metrics.RECONCILE_TERMINAL_ERRORS.labels(self.name).inc()
+                self._succeeded(request, result or Result(), priority)
+            except asyncio.CancelledError as error:
+                if _is_being_cancelled():
+                    raise
+                # Something that the reconciler awaited was cancelled; this worker was not.
                 self._failed(error)
+                self._queue.add(request, rate_limited=True, priority=priority)
             except Exception as error:
                 self._failed(error)
+                if _is_terminal(error):
+                    metrics.RECONCILE_TERMINAL_ERRORS.labels(self.name).inc()
+                    return
                 if isinstance(error, _BUGS) and not self._options.recover_panics:
                     raise
                 self._queue.add(request, rate_limited=True, priority=priority)
-            else:
-                self._succeeded(request, result or Result(), priority)
 
     async def _run(self, request: Request) -> Result | None:
         limit = asyncio.timeout(self._options.reconciliation_timeout)
@@ -159,7 +172,7 @@ class Controller:
             if limit.expired():
                 metrics.RECONCILE_TIMEOUTS.labels(self.name).inc()
 
-    def _failed(self, error: Exception) -> None:
+    def _failed(self, error: BaseException) -> None:
         metrics.RECONCILE_TOTAL.labels(self.name, "error").inc()
         metrics.RECONCILE_ERRORS.labels(self.name).inc()
         is_bug = isinstance(error, _BUGS)
@@ -176,3 +189,19 @@ class Controller:
             metrics.RECONCILE_TOTAL.labels(self.name, "requeue_after").inc()
         else:
             metrics.RECONCILE_TOTAL.labels(self.name, "success").inc()
+
+
+def _is_being_cancelled() -> bool:
+    """Whether somebody wants the running task to end, as opposed to something that it awaited."""
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0
+
+
+def _is_terminal(error: BaseException) -> bool:
+    """Whether a `TerminalError` stands anywhere in the chain of causes."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, TerminalError):
+            return True
+        cause = cause.__cause__
+    return False

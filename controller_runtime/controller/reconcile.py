@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
@@ -19,6 +20,15 @@ class Result:
     """Seconds until the object is reconciled again without a change; 0 means only when something changes."""
     priority: int | None = None
     """Priority of that next run; None keeps the one this run had."""
+
+    def __post_init__(self) -> None:
+        """Refuses a delay that is no time.
+
+        Raises:
+            ValueError: `requeue_after` is negative, infinite or no number.
+        """
+        if not 0 <= self.requeue_after < math.inf:
+            raise ValueError(f"requeue_after is a number of seconds, not {self.requeue_after}")
 
 
 class TerminalError(Exception):

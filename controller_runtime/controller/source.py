@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 from controller_runtime.apimachinery import NamespacedName, Object, Resource
-from controller_runtime.cache import Cache, Informer
+from controller_runtime.cache import Cache, Informer, Registration
 from controller_runtime.controller.reconcile import Request
 from controller_runtime.workqueue import LOW_PRIORITY, PriorityQueue
 
@@ -73,7 +73,7 @@ class KindSource(Generic[ObjectT]):
         self._informer: Informer[ObjectT] = cache.informer(kind)
         self._map = map_func
         self._queue: PriorityQueue[Request] | None = None
-        self._registration: Any = None
+        self._registration: Registration[ObjectT] | None = None
 
     def start(self, queue: PriorityQueue[Request]) -> None:
         """Registers with the informer; objects that are already cached arrive at once."""
@@ -81,8 +81,9 @@ class KindSource(Generic[ObjectT]):
         self._registration = self._informer.add_handler(self)
 
     async def wait_synced(self) -> None:
-        """Waits until the informer has delivered its first list."""
-        await self._informer.wait_synced()
+        """Waits until the queue has been told of every object there is."""
+        if self._registration is not None:
+            await self._registration.wait_synced()
 
     def stop(self) -> None:
         """Unregisters from the informer."""

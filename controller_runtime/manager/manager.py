@@ -11,7 +11,8 @@ import structlog
 from controller_runtime import metrics
 from controller_runtime.cache import Cache
 from controller_runtime.client import Client, Transport
-from controller_runtime.leaderelection import LeaderElection, LeaderElector
+from controller_runtime.controller import Controller
+from controller_runtime.leaderelection import LeaderElection, LeaderElector, LeaderWorkStuckError
 from controller_runtime.manager.endpoints import Endpoint, exposition, probes
 from controller_runtime.manager.healthz import Check, CheckFailedError, ping
 from controller_runtime.manager.runnable import Group, Runnable, RunningGroup, group_of, run_all
@@ -73,6 +74,7 @@ class Manager:
         self._max_staleness = max_staleness
         self._runnables: dict[Group, list[Runnable]] = {group: [] for group in Group}
         self._running: dict[Group, RunningGroup] = {}
+        self._controllers: set[str] = set()
         self._started = False
         self._draining = False
         self._failure: asyncio.Future[None] | None = None
@@ -116,9 +118,14 @@ class Manager:
 
         Raises:
             RuntimeError: the manager has been started.
+            ValueError: it is a controller whose name another one has.
         """
         if self._started:
             raise RuntimeError("add runnables before Manager.start()")
+        if isinstance(runnable, Controller):
+            if runnable.name in self._controllers:
+                raise ValueError(f"there is a controller named {runnable.name} already; their metrics would mix")
+            self._controllers.add(runnable.name)
         self._runnables[group or group_of(runnable)].append(runnable)
 
     def add_healthz_check(self, name: str, check: Check) -> None:
@@ -134,7 +141,9 @@ class Manager:
 
         Raises:
             RuntimeError: started a second time.
-            GracefulShutdownError: parts had not ended when the grace period was over.
+            GracefulShutdownError: parts had not ended when the grace period was over. They still run: a program should
+                then end without waiting for them (`os._exit`).
+            LeaderWorkStuckError: likewise, for leader's work that goes on without the lease.
             Exception: what the failed part raised.
         """
         if self._started:
@@ -151,7 +160,17 @@ class Manager:
             self._launch(Group.LEADER, [_Leadership(self.elector, self._runnables[Group.LEADER])])
             await self._failure
         finally:
-            await self._stop(broadcaster)
+            await self._wind_up(broadcaster)
+
+    async def _wind_up(self, broadcaster: asyncio.Task[None]) -> None:
+        """Stops everything, also if it is cancelled meanwhile, and raises a failure that nobody has been told of."""
+        stopping = asyncio.ensure_future(self._stop(broadcaster))
+        while not stopping.done():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.shield(asyncio.wait({stopping}))
+        stopping.result()
+        if (error := self._failed_with()) is not None:
+            raise error
 
     def _launch(self, group: Group, runnables: Sequence[Runnable]) -> None:
         self._running[group] = RunningGroup(runnables, self._fail)
@@ -175,6 +194,7 @@ class Manager:
             await asyncio.wait({task, self._failure}, return_when=asyncio.FIRST_COMPLETED)
             if self._failure.done():
                 self._failure.result()
+            task.result()
         finally:
             if not task.done():
                 task.cancel()
@@ -184,7 +204,9 @@ class Manager:
     async def _stop(self, broadcaster: asyncio.Task[None]) -> None:
         """Frontends first, so that nothing they hand on is lost; probes and metrics last."""
         self._draining = True
-        until = asyncio.get_running_loop().time() + self._grace
+        # With leader's work that goes on without the lease every second counts: another replica may lead by now.
+        grace = 0 if isinstance(self._failed_with(), LeaderWorkStuckError) else self._grace
+        until = asyncio.get_running_loop().time() + grace
         late: list[str] = []
         for group in (Group.SERVING, Group.OTHERS, Group.LEADER, Group.CACHES):
             if group in self._running:
@@ -198,6 +220,11 @@ class Manager:
             raise GracefulShutdownError(
                 f"these parts had not ended after the grace period of {self._grace:g} s: {', '.join(late)}"
             )
+
+    def _failed_with(self) -> BaseException | None:
+        """What a part raised; cancelling `start` cancels the future too, and is no failure."""
+        failure = self._failure
+        return failure.exception() if failure is not None and failure.done() and not failure.cancelled() else None
 
     def _check_running(self) -> None:
         if self._draining:

@@ -45,12 +45,20 @@ def group_of(runnable: Runnable) -> Group:
     return Group.LEADER if getattr(runnable, "needs_leader_election", True) else Group.OTHERS
 
 
+class CancelledInsideError(RuntimeError):
+    """A runnable ended because something that it awaited was cancelled, although nobody stopped it: a bug in it."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name} ended by a cancellation that came from inside of it")
+
+
 class RunningGroup:
     """The tasks of one group."""
 
     def __init__(self, runnables: Iterable[Runnable], on_failure: Callable[[BaseException], None]) -> None:
         """Starts a task per runnable; `on_failure` is called with the exception of each one that fails."""
         self._on_failure = on_failure
+        self._stopping = False
         self._tasks: set[asyncio.Task[None]] = set()
         for runnable in runnables:
             task = asyncio.create_task(runnable.start(), name=f"runnable/{type(runnable).__name__}")
@@ -58,7 +66,10 @@ class RunningGroup:
             task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and (error := task.exception()) is not None:
+        if task.cancelled():
+            if not self._stopping:
+                self._on_failure(CancelledInsideError(task.get_name()))
+        elif (error := task.exception()) is not None:
             self._on_failure(error)
 
     async def stop(self, until: float) -> list[str]:
@@ -70,6 +81,7 @@ class RunningGroup:
         Returns:
             The names of the tasks that have not ended by then.
         """
+        self._stopping = True
         pending = {task for task in self._tasks if not task.done()}
         for task in pending:
             task.cancel()
@@ -82,16 +94,31 @@ class RunningGroup:
 async def run_all(runnables: Iterable[Runnable]) -> None:
     """Runs runnables side by side until cancelled, or until one fails, whose exception it raises.
 
-    Either way all of them have ended when it returns.
+    Either way all of them have ended when it returns; what the others raise at their end is logged.
+
+    Raises:
+        CancelledInsideError: one was cancelled by itself.
+        Exception: what the first one that failed raised.
     """
     tasks = [asyncio.create_task(r.start(), name=f"runnable/{type(r).__name__}") for r in runnables]
-    if not tasks:
-        await asyncio.get_running_loop().create_future()
+    failed: asyncio.Task[None] | None = None
     try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
-        for task in done:
-            task.result()
+        running = set(tasks)
+        while running:
+            done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+            failed = next((task for task in done if task.cancelled() or task.exception() is not None), None)
+            if failed is not None:
+                break
+        else:
+            await asyncio.get_running_loop().create_future()
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        for task in tasks:
+            if task is not failed and not task.cancelled() and (error := task.exception()) is not None:
+                log.error("a part failed at its end", part=task.get_name(), error=str(error) or type(error).__name__)
+    assert failed is not None
+    if failed.cancelled():
+        raise CancelledInsideError(failed.get_name())
+    failed.result()

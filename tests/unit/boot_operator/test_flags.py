@@ -107,6 +107,16 @@ def test_the_service_url_comes_from_the_flag_or_the_environment(
     assert options(*arguments, **environment).ipxe_service_url == expected
 
 
+def test_controllers_of_the_go_operator_that_are_not_here_yet_are_accepted_and_named() -> None:
+    found = options("--controllers=ipxebootconfig,serverbootconfigpxe")
+    assert found.controllers == {"ipxebootconfig"}
+    assert found.without_effect == ("--controllers=serverbootconfigpxe",)
+
+
+def test_one_dash_is_enough_for_a_flag_with_a_digit() -> None:
+    assert options("-enable-http2").without_effect == ("--enable-http2",)
+
+
 def test_flags_of_the_go_operator_without_effect_are_accepted_and_named() -> None:
     found = options("--enable-http2", "--architecture=arm64", "--zap-time-encoding", "iso8601")
     assert set(found.without_effect) >= {"--enable-http2", "--architecture"}

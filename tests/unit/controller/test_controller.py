@@ -255,3 +255,64 @@ async def test_the_end_cancels_running_reconciliations_and_waits_for_them() -> N
     await run_for(10, Controller("ending", Recording(slow), sources=[ListSource(A)]))
     assert ended.is_set()
     assert count("ending", "controller_runtime_active_workers") == 0
+
+
+@pytest.mark.looptime
+async def test_a_cancellation_from_inside_a_reconciler_is_an_error_and_does_not_end_the_worker() -> None:
+    async def await_what_others_cancelled(request: Request) -> None:
+        if len(reconciler.runs) == 1:
+            shared = asyncio.get_running_loop().create_future()
+            shared.cancel()
+            await shared
+
+    reconciler = Recording(await_what_others_cancelled)
+    await run_for(10, Controller("cancelled-inside", reconciler, sources=[ListSource(A)]))
+    assert len(reconciler.runs) == 2
+    assert count("cancelled-inside", "controller_runtime_reconcile_errors_total") == 1
+
+
+@pytest.mark.looptime
+async def test_a_terminal_error_counts_wherever_it_stands_in_the_chain() -> None:
+    async def give_up(request: Request) -> None:
+        raise ValueError("wrapped") from TerminalError("the spec makes no sense")
+
+    reconciler = Recording(give_up)
+    await run_for(1_000, Controller("terminal-cause", reconciler, sources=[ListSource(A)]))
+    assert len(reconciler.runs) == 1
+
+
+@pytest.mark.looptime
+async def test_a_result_that_is_no_time_costs_one_run_and_not_the_controller() -> None:
+    async def never(request: Request) -> Result | None:
+        return Result(requeue_after=float("inf")) if len(reconciler.runs) == 1 else None
+
+    reconciler = Recording(never)
+    await run_for(10, Controller("never", reconciler, sources=[ListSource(A)]))
+    assert len(reconciler.runs) == 2
+
+
+class BrokenSource(ListSource):
+    async def wait_synced(self) -> None:
+        raise ConnectionError("the cable is out")
+
+
+@pytest.mark.looptime
+async def test_a_source_that_fails_is_noticed_while_another_is_still_syncing() -> None:
+    options = ControllerOptions(cache_sync_timeout=None)
+    sources = [ListSource(synced=False), BrokenSource()]
+    with pytest.raises(ConnectionError, match="the cable is out"):
+        await Controller("broken", Recording(succeed), sources=sources, options=options).start()
+
+
+@pytest.mark.parametrize(
+    ("sources", "options", "words"),
+    [
+        pytest.param([], ControllerOptions(), "needs a source", id="nothing to watch"),
+        pytest.param([ListSource], ControllerOptions(max_concurrent_reconciles=0), "at least one worker", id="nobody"),
+    ],
+)
+def test_a_controller_that_could_do_nothing_is_refused(
+    sources: list[type[ListSource]], options: ControllerOptions, words: str
+) -> None:
+    with pytest.raises(ValueError, match=words):
+        Controller("idle", Recording(succeed), sources=[make() for make in sources], options=options)

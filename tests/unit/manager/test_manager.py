@@ -176,3 +176,18 @@ async def test_a_broadcaster_that_fails_ends_it(api: CloseableApi, mocker: Mocke
     mocker.patch.object(manager._broadcaster, "run", side_effect=ValueError("a bug"))
     with pytest.raises(ValueError, match="a bug"):
         await manager.start()
+
+
+async def test_a_second_cancellation_does_not_leave_parts_behind(api: CloseableApi) -> None:
+    notes: list[str] = []
+    manager = Manager(api)
+    manager.add(Part("slow", notes, stops_in=10), group=Group.OTHERS)
+    task = asyncio.create_task(manager.start())
+    await asyncio.sleep(1)
+    task.cancel()
+    await asyncio.sleep(1)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert notes == ["slow starts", "slow stops"]
+    assert api.closed

@@ -83,3 +83,26 @@ async def test_run_all_goes_on_while_one_has_ended() -> None:
         async with asyncio.timeout(10):
             await run_all([other, Brief()])
     assert other.ended
+
+
+class CancelledInside:
+    """Awaits something that somebody else has cancelled."""
+
+    async def start(self) -> None:
+        await asyncio.sleep(1)
+        shared = asyncio.get_running_loop().create_future()
+        shared.cancel()
+        await shared
+
+
+@pytest.mark.looptime
+async def test_a_cancellation_from_inside_is_a_failure() -> None:
+    failures: list[BaseException] = []
+    group = RunningGroup([CancelledInside()], failures.append)
+    await asyncio.sleep(2)
+    assert [str(error) for error in failures] == [
+        "runnable/CancelledInside ended by a cancellation that came from inside of it"
+    ]
+    await group.stop(0)
+    with pytest.raises(RuntimeError, match="came from inside"):
+        await run_all([Forever(), CancelledInside()])
