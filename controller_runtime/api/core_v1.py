@@ -8,13 +8,16 @@ from controller_runtime.apimachinery.meta import APIStruct, Object, Resource
 
 
 class Secret(Object, frozen=True, kw_only=True, gc=False):
-    """Bytes by key; JSON carries them in base64, `data` holds them decoded."""
+    """Bytes by key; JSON carries them in base64, `data` holds them decoded, and `repr` shows the keys alone."""
 
     resource: ClassVar[Resource] = Resource(group="", version="v1", kind="Secret", plural="secrets")
 
     data: dict[str, bytes] = {}
     type: str = ""
     immutable: bool | None = None
+
+    def __repr__(self) -> str:
+        return f"Secret({self.key}, keys={sorted(self.data)}, type={self.type!r})"
 
 
 class ObjectReference(APIStruct, frozen=True, kw_only=True, gc=False):

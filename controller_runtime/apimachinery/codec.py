@@ -16,6 +16,9 @@ from controller_runtime.apimachinery.meta import Object
 
 T = TypeVar("T")
 
+_FAILURES = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises; the last two for text that is no UTF-8, and for nesting beyond the interpreter's limit."""
+
 
 class DecodeError(ValueError):
     """A document is not what its type says; the message names the type, the field and what is wrong with it."""
@@ -36,14 +39,14 @@ def decode(kind: type[T], document: bytes | msgspec.Raw) -> T:
         return cast("T", _decoder(cast("Any", kind)).decode(document))
     except msgspec.ValidationError:
         return _decode_without_nulls(kind, document)
-    except msgspec.DecodeError as error:
+    except _FAILURES as error:
         raise DecodeError(f"cannot decode {kind.__name__}: {error}") from error
 
 
 def _decode_without_nulls(kind: type[T], document: bytes | msgspec.Raw) -> T:
     try:
         return msgspec.convert(_drop_nulls(msgspec.json.decode(document)), kind)
-    except (msgspec.ValidationError, msgspec.DecodeError) as error:
+    except _FAILURES as error:
         raise DecodeError(f"cannot decode {kind.__name__}: {error}") from error
 
 

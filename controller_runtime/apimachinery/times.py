@@ -21,4 +21,7 @@ def parse_time(text: str) -> datetime:
     Raises:
         ValueError: the text is no RFC 3339 time.
     """
-    return datetime.fromisoformat(text)
+    time = datetime.fromisoformat(text)
+    if time.tzinfo is None:  # ISO 8601 has times without an offset, and they cannot be compared with ours
+        raise ValueError(f"{text!r} is no RFC 3339 time: the offset from UTC is missing")
+    return time

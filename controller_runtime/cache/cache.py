@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, TypeVar, cast
 
 from controller_runtime.apimachinery import NamespacedName, Object
-from controller_runtime.cache.errors import NotCachedError, ReflectorError
+from controller_runtime.cache.errors import InformerStoppedError, NotCachedError, ReflectorError
 from controller_runtime.cache.informer import Informer
 from controller_runtime.cache.mutation import MutationDetector
 from controller_runtime.cache.store import IndexFunction
@@ -43,6 +43,7 @@ class Cache:
         self._detector = MutationDetector() if detect_mutations else None
         self._informers: dict[type[Object], Informer[Any]] = {}
         self._tasks: asyncio.TaskGroup | None = None
+        self._ended = False
 
     # Declaring
 
@@ -58,6 +59,7 @@ class Cache:
 
         Raises:
             ValueError: the informer was made with another `optional`.
+            InformerStoppedError: the kind has no informer, and the cache has ended.
         """
         informer = self._informers.get(kind)
         if informer is None:
@@ -68,6 +70,8 @@ class Cache:
         return cast("Informer[T]", informer)
 
     def _make(self, kind: type[T], *, optional: bool) -> Informer[T]:
+        if self._ended:
+            raise InformerStoppedError(f"the cache has ended: declare {kind.__name__} while it runs, or before")
         informer = Informer(self._client, kind, namespaces=self._namespaces, optional=optional, detector=self._detector)
         self._informers[kind] = informer
         if self._tasks is not None:
@@ -132,7 +136,10 @@ class Cache:
             self._tasks = tasks
             for informer in self._informers.values():
                 self._launch(tasks, informer)
-            await asyncio.Event().wait()  # informers may still come, so that having none is no reason to end
+            try:
+                await asyncio.Event().wait()  # informers may still come, so that having none is no reason to end
+            finally:
+                self._ended = True  # a task group that is being left starts nothing any more
 
     def _launch(self, tasks: asyncio.TaskGroup, informer: Informer[Any]) -> None:
         tasks.create_task(informer.run(), name=f"informer/{informer.kind.__name__}")

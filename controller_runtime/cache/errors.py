@@ -39,7 +39,7 @@ class InformerStoppedError(CacheError, RuntimeError):
 
 
 class VeryShortWatchError(CacheError):
-    """The server ended a watch at once and without an event, as happens behind a proxy that cuts streams."""
+    """The server ended a watch at once and without news, as happens behind a proxy that cuts streams."""
 
 
 class ObjectsMutatedError(CacheError):

@@ -29,29 +29,38 @@ class Feed(Generic[T]):
         scope: the namespace; empty for the whole cluster.
         dispatcher: the handlers.
         on_progress: called when one of the attributes below has changed that the informer's own state follows from.
+        on_contact: called when `contacted_at` has changed.
 
     Attributes:
         listed: whether a list was taken and handlers know of it; not while the kind is absent.
         absent: whether the (optional) kind is not served.
         error: why the objects cannot be read or followed at present.
         last_contact: the loop's time of the last proof of life; of the start before the first.
+        contacted_at: Unix time of the last proof of life; zero before the first.
     """
 
     def __init__(
-        self, store: Store[T], scope: str, dispatcher: Dispatcher[T], *, on_progress: Callable[[], None]
+        self,
+        store: Store[T],
+        scope: str,
+        dispatcher: Dispatcher[T],
+        *,
+        on_progress: Callable[[], None],
+        on_contact: Callable[[], None],
     ) -> None:
         self.scope = scope
         self.listed = False
         self.absent = False
         self.error: ReflectorError | None = None
         self.last_contact = 0.0
+        self.contacted_at = 0.0
         self._store = store
         self._dispatcher = dispatcher
         self._on_progress = on_progress
+        self._on_contact = on_contact
         self._failures = _Messages()
         self._log = log.bind(kind=store.kind.__name__, **({"namespace": scope} if scope else {}))
         self._objects_gauge = metrics.CACHED_OBJECTS.labels(store.kind.__name__)
-        self._contact_gauge = metrics.INFORMER_LAST_CONTACT.labels(store.kind.__name__)
 
     @property
     def settled(self) -> bool:
@@ -114,7 +123,8 @@ class Feed(Generic[T]):
     def contact(self) -> None:
         """Notes a proof of life."""
         self.last_contact = asyncio.get_running_loop().time()
-        self._contact_gauge.set(time.time())
+        self.contacted_at = time.time()
+        self._on_contact()
 
     def failed(self, verb: str, error: Exception) -> None:
         """Notes why listing or watching does not work; a message is logged once until it works again."""
@@ -122,6 +132,7 @@ class Feed(Generic[T]):
         if self._failures.is_new(str(self.error)):
             expected = isinstance(error, ClientError | CacheError)
             self._log.warning("cannot follow the kind", error=str(self.error), exc_info=None if expected else error)
+        _forget_frames(error)
         self._on_progress()
 
     def recovered(self, verb: str) -> None:
@@ -132,6 +143,14 @@ class Feed(Generic[T]):
         self._failures.forget()
         self._log.info("following the kind again")
         self._on_progress()
+
+
+def _forget_frames(error: BaseException) -> None:
+    """Drops the tracebacks: their frames hold the half of a list that was read, for as long as the error is kept."""
+    link: BaseException | None = error
+    while link is not None and link.__traceback__ is not None:
+        link.__traceback__ = None
+        link = link.__cause__ or link.__context__
 
 
 class _Messages:

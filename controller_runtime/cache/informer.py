@@ -60,10 +60,14 @@ class Informer(Generic[T]):
         self._synced = asyncio.Event()
         self._settled = asyncio.Event()
         self._dispatcher: Dispatcher[T] = Dispatcher(self._synced)
-        self._feeds = tuple(Feed(self.store, scope, self._dispatcher, on_progress=self._review) for scope in scopes)
+        self._feeds = tuple(
+            Feed(self.store, scope, self._dispatcher, on_progress=self._review, on_contact=self._show_contact)
+            for scope in scopes
+        )
         self._tasks: asyncio.TaskGroup | None = None
         self._stopped = False
         self._synced_gauge = metrics.INFORMER_SYNCED.labels(kind.__name__)
+        self._contact_gauge = metrics.INFORMER_LAST_CONTACT.labels(kind.__name__)
 
     async def run(self) -> None:
         """Reads and follows the kind until cancelled.
@@ -149,6 +153,10 @@ class Informer(Generic[T]):
     def remove_handler(self, registration: Registration[T]) -> None:
         """Ends a registration: its handler is not called any more, from this moment on."""
         self._dispatcher.remove(registration)
+
+    def _show_contact(self) -> None:
+        """Shows the contact of the namespace that has waited longest: the others must not hide one that is cut off."""
+        self._contact_gauge.set(min(feed.contacted_at for feed in self._feeds))
 
     def _review(self) -> None:
         """Draws what holds for the informer from what holds for its feeds."""

@@ -11,7 +11,8 @@ Choices, and why:
   ping to find that out. The time leaves half an interval for a busy server; where a server sends no bookmarks, it costs
   one request in 90 s.
 - **A watch that breaks off is opened again at once**, like one that the server ended: the resource version still holds.
-  Only an API server that cannot be reached, or that asks for patience (429), is waited for.
+  Only an API server that cannot be reached, or that asks for patience (429), is waited for; and a watch that ended
+  within a second and where it began, because the next would too.
 - **What cannot be decoded** is logged, counted and skipped. The last copy that could be decoded stays: serving an old
   state beats treating an object as deleted that is there. Its deletion removes that copy.
 
@@ -55,7 +56,7 @@ WATCH_SECONDS = (300, 600)
 SILENCE = 90.0
 """Seconds without an event or a bookmark (each minute) after which a watch counts as dead."""
 VERY_SHORT = 1.0
-"""Seconds; a watch that ends sooner without an event did not work."""
+"""Seconds; a watch that ends sooner and has not moved the resource version did not work."""
 ABSENT_RETRY = 10.0
 """Seconds between two looks for an optional kind that is not there."""
 _MAX_RETRY_AFTER = 60.0
@@ -211,7 +212,9 @@ class Reflector(Generic[T]):
 
     async def _list_whole(self) -> State:
         staged = self._target.stage()
-        version, _ = await self._read_page(staged, 0, "")
+        version, token = await self._read_page(staged, 0, "")
+        while token:  # no server has to give all at once, and what is on the pages left out would count as deleted
+            _, token = await self._read_page(staged, 0, token)
         return await self._take_list(staged, version)
 
     async def _read_page(self, staged: Staging[T], limit: int, token: str) -> tuple[str, str]:
@@ -222,8 +225,8 @@ class Reflector(Generic[T]):
         self._target.contact()
         for obj in page.items:
             staged.add(obj)
-        for key, _ in page.skipped:  # logged and counted by the client
-            staged.keep(key)
+        for skipped in page.skipped:  # logged and counted by the client
+            staged.keep(skipped.key, skipped.uid)
         await asyncio.sleep(0)  # a page is some 20 ms of work, and the next may be in memory already
         return page.resource_version, page.continue_token
 
@@ -245,7 +248,7 @@ class Reflector(Generic[T]):
             self._log.debug("the watch broke off, watching again", reason=str(error))
         else:
             if not attempt.worked:
-                raise VeryShortWatchError("the server ended the watch at once and without an event")
+                raise VeryShortWatchError("the server ended the watch at once and without news")
         finally:
             attempt.end()
         return State.WATCH
@@ -259,10 +262,14 @@ class Reflector(Generic[T]):
             read_timeout=SILENCE,
         ) as stream:
             attempt.opened()
+            events = 0
             async for event in stream:
+                began_at = self.resource_version
                 self._receive(event)
-                attempt.events += 1
-                if attempt.events % _EVENTS_PER_TURN == 0:
+                if self.resource_version != began_at:
+                    attempt.progressed()
+                events += 1
+                if events % _EVENTS_PER_TURN == 0:
                     await asyncio.sleep(0)
 
     def _receive(self, event: WatchEvent) -> None:
@@ -282,9 +289,9 @@ class Reflector(Generic[T]):
         try:
             obj = _decode(self._kind, event.raw)
         except DecodeError as error:
-            key = note_undecodable(self._kind, event.raw, error)
+            skipped = note_undecodable(self._kind, event.raw, error)
             if gone:
-                self._target.delete(key, None)
+                self._target.delete(skipped.key, None)
             self._move_to(_version_of(event.raw))
             return
         if gone:
@@ -324,12 +331,13 @@ def _version_of(raw: msgspec.Raw) -> str:
 class _Attempt:
     """One watch: whether it could be opened, and whether it then worked.
 
-    It works if it has brought an event, or has held for a second; only then is an earlier failure over.
+    It works once an event has moved the resource version, or it has held for a second; only then is an earlier failure
+    over. An event alone is not enough: a watch opened again from the same version may bring the same one, for ever.
     """
 
     def __init__(self, target: ReflectorTarget[Any]) -> None:
-        self.events = 0
         self._target = target
+        self._has_progressed = False
         self._opened_at: float | None = None
         self._holds: asyncio.TimerHandle | None = None
 
@@ -339,11 +347,16 @@ class _Attempt:
         self._holds = loop.call_later(VERY_SHORT, self._target.recovered, "watch")
         self._target.contact()
 
+    def progressed(self) -> None:
+        if not self._has_progressed:
+            self._has_progressed = True
+            self._target.recovered("watch")
+
     @property
     def worked(self) -> bool:
         if self._opened_at is None:
             return False
-        return self.events > 0 or asyncio.get_running_loop().time() - self._opened_at >= VERY_SHORT
+        return self._has_progressed or asyncio.get_running_loop().time() - self._opened_at >= VERY_SHORT
 
     def end(self) -> None:
         if self._holds is not None:

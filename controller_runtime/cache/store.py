@@ -189,10 +189,13 @@ class Staging(Generic[T]):
         else:
             self.part.take(obj, known)
 
-    def keep(self, key: NamespacedName) -> None:
-        """Takes the cached copy of an object that the list has in a form that cannot be decoded, if there is one."""
+    def keep(self, key: NamespacedName, uid: str) -> None:
+        """Takes the cached copy of an object that the list has in a form that cannot be decoded, if there is one.
+
+        A copy with another uid is of an object that was deleted since.
+        """
         known = self._live.get(key)
-        if known is not None:
+        if known is not None and known.metadata.uid == uid:
             self.part.put(known)
 
 

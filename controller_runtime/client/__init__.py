@@ -52,7 +52,7 @@ from controller_runtime.client.errors import (
     TransportError,
     UnauthorizedError,
 )
-from controller_runtime.client.lists import ObjectList, note_undecodable
+from controller_runtime.client.lists import ObjectList, SkippedObject, note_undecodable
 from controller_runtime.client.patches import PatchType, merge_diff
 from controller_runtime.client.retry import send_with_retries
 from controller_runtime.client.status import patch_status
@@ -95,6 +95,7 @@ __all__ = [
     "RestConfig",
     "ServerTimeoutError",
     "ServiceUnavailableError",
+    "SkippedObject",
     "Status",
     "StatusDetails",
     "TooManyRequestsError",

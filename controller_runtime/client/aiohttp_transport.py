@@ -53,12 +53,13 @@ class AiohttpTransport:
 
     Args:
         config: Where the server is and how to be known to it.
-        connection_limit: Connections at the same time, watches included; further requests wait for one.
+        connection_limit: Requests at the same time; further ones wait. Streams do not count: they stay for minutes, and
+            as many as there are informers and namespaces would leave the leader's writes no connection.
     """
 
     def __init__(self, config: RestConfig, *, connection_limit: int = 100) -> None:
         self.config = config
-        self._limit = connection_limit
+        self._places = asyncio.Semaphore(connection_limit)
         self._base = config.host.rstrip("/")
         parts = urlsplit(self._base)
         self._metric_host = parts.netloc
@@ -113,15 +114,14 @@ class AiohttpTransport:
             raise RequestTimeoutError(f"{self._name(request)}: no answer while leadership lasted") from error
 
     async def _exchange(self, request: ApiRequest, attempt: _Attempt) -> ApiResponse:
-        with attempt:
-            response = await self._open(request, _SEND_LIMITS, attempt)
-            return ApiResponse(response.status, response.headers, await response.read())
+        async with self._places:
+            with attempt:
+                response = await self._open(request, _SEND_LIMITS, attempt)
+                return ApiResponse(response.status, response.headers, await response.read())
 
     async def _open_stream(self, request: ApiRequest) -> _Stream:
         attempt = _Attempt(self._name(request))
-        limits = aiohttp.ClientTimeout(
-            total=request.timeout, sock_connect=_CONNECT_SECONDS, sock_read=request.read_timeout
-        )
+        limits = aiohttp.ClientTimeout(total=request.timeout, connect=_CONNECT_SECONDS, sock_read=request.read_timeout)
         with attempt:
             return _Stream(await self._open(request, limits, attempt), attempt)
 
@@ -129,8 +129,8 @@ class AiohttpTransport:
         self, request: ApiRequest, limits: aiohttp.ClientTimeout, attempt: _Attempt
     ) -> aiohttp.ClientResponse:
         """One attempt, until the response's headers are there; counted, whatever becomes of it."""
-        session = self._open_session()
         headers = await self._prepare(request)
+        session = self._open_session()  # after the last wait before its use, during which the transport may be closed
         code = "<error>"
         token = _attempt.set(attempt)
         try:
@@ -146,6 +146,12 @@ class AiohttpTransport:
                 timeout=limits,
             )
             code = str(response.status)
+        except asyncio.CancelledError:
+            # Closing the session cancels whoever waits for the resolver, although nobody has cancelled this task.
+            task = asyncio.current_task()
+            if self._closed and task is not None and not task.cancelling():
+                raise self._closed_error() from None
+            raise
         finally:
             _attempt.reset(token)
             self._count(code, request.method)
@@ -155,17 +161,20 @@ class AiohttpTransport:
 
     def _open_session(self) -> aiohttp.ClientSession:
         if self._closed:
-            raise TransportError(f"the transport to {self._base} is closed")
+            raise self._closed_error()
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(
-                    limit=self._limit, keepalive_timeout=_IDLE_SECONDS, socket_factory=_keepalive_socket
+                    limit=0, keepalive_timeout=_IDLE_SECONDS, socket_factory=_keepalive_socket
                 ),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 read_bufsize=_READ_BUFFER,
                 request_class=_AttemptRequest,
             )
         return self._session
+
+    def _closed_error(self) -> TransportError:
+        return TransportError(f"the transport to {self._base} is closed")
 
     async def _prepare(self, request: ApiRequest) -> CIMultiDict[str]:
         """The headers of a request; also renews the TLS settings when the credential has changed."""
@@ -210,7 +219,7 @@ class AiohttpTransport:
         counter.inc()
 
 
-_SEND_LIMITS = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS)
+_SEND_LIMITS = aiohttp.ClientTimeout(total=None, connect=_CONNECT_SECONDS)
 
 
 class _Stream:

@@ -17,6 +17,7 @@ from controller_runtime.client.errors import (
     InvalidRequestError,
     InvalidResponseError,
     Operation,
+    TransportError,
     error_from_response,
 )
 from controller_runtime.client.lists import ObjectList, decode_list
@@ -499,9 +500,11 @@ def _decode(kind: type[T], operation: Operation, response: ApiResponse) -> T:
 
 
 async def _read_error(stream: ApiStream) -> bytes:
+    """The body of a failure, or what there is of it: its status code says enough to go on."""
     body = b""
-    async for chunk in stream:
-        body += chunk
-        if len(body) >= _ERROR_BODY_LIMIT:
-            break
+    with contextlib.suppress(TransportError):
+        async for chunk in stream:
+            body += chunk
+            if len(body) >= _ERROR_BODY_LIMIT:
+                break
     return body

@@ -111,11 +111,11 @@ async def load_config(
     if not not_in_pod:
         return await credentials.load_in_cluster(service_account, agent)
     default = _home() / ".kube" / "config"
-    if default.exists():
+    if _is_file(default):
         return await credentials.load_kubeconfig([default], "the default place", context, agent)
     raise ConfigError(
         "no Kubernetes configuration: --kubeconfig is not given, KUBECONFIG is not set, this is no pod "
-        f"({not_in_pod}), and {default} does not exist"
+        f"({not_in_pod}), and {default} does not exist or cannot be reached"
     )
 
 
@@ -133,7 +133,11 @@ def _missing_of_pod(service_account: Path) -> str:
         if not os.environ.get(variable):
             return f"{variable} is not set"
     token = service_account / "token"
-    return "" if token.is_file() else f"there is no {token}"
+    return "" if _is_file(token) else f"there is no {token}"
+
+
+def _is_file(path: Path) -> bool:
+    return os.path.isfile(path)  # noqa: PTH113 - Path.is_file raises where a directory on the way may not be entered
 
 
 def _home() -> Path:

@@ -71,10 +71,10 @@ def _rest_config(
     configuration: Any, selected: SelectedContext, user_agent: str, loader: _KubeConfigLoader | None
 ) -> RestConfig:
     host = configuration.host
-    if urlsplit(host).scheme not in ("http", "https"):
+    if not _is_http_url(host):
         raise ConfigError(f"{selected.origin}: server {host!r} is no http or https URL")
     proxy = configuration.proxy or proxy_from_environment(host)
-    if proxy and urlsplit(proxy).scheme not in ("http", "https"):
+    if proxy and not _is_http_url(proxy):
         raise ConfigError(f"{selected.origin}: proxy {proxy!r} is no http or https URL, and others are not supported")
     if not configuration.verify_ssl:
         log.warning("the certificate of the API server is not verified", server=host, origin=selected.origin)
@@ -88,6 +88,14 @@ def _rest_config(
         proxy=proxy,
         namespace=selected.namespace,
     )
+
+
+def _is_http_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # brackets without an end, a port that is no number or too large
+        return False
 
 
 class _KubeConfigLoader(KubeConfigLoader):  # type: ignore[misc]  # the package has no types to speak of
@@ -109,13 +117,15 @@ class _KubeConfigLoader(KubeConfigLoader):  # type: ignore[misc]  # the package 
         plugin = self._user["exec"]
         try:
             status = await ExecProvider(plugin).run()
-        except (ConfigException, OSError) as error:
+        except (ConfigException, OSError, TypeError) as error:  # TypeError: its answer is JSON, but no map
             hint = plugin.safe_get("installHint") or ""
             raise ConfigError(f"exec plugin {plugin['command']} failed: {error}. {hint}".rstrip(". ")) from error
         self._take_exec_credential(status, plugin["command"])
         return True
 
-    def _take_exec_credential(self, status: dict[str, Any], command: str) -> None:
+    def _take_exec_credential(self, status: Any, command: str) -> None:
+        if not isinstance(status, dict):
+            raise ConfigError(f"exec plugin {command} gave a status that is no map")
         if not status.get("token") and not (status.get("clientCertificateData") and status.get("clientKeyData")):
             raise ConfigError(f"exec plugin {command} gave neither a token nor a client certificate with its key")
         if status.get("token"):
@@ -173,9 +183,15 @@ class _RefreshedCredentials:
             await self._configuration.get_api_key_with_prefix("BearerToken")  # runs refresh_api_key_hook
             self._credential = self._read()
             self._due = loop.time() + self._seconds_until_refresh()
-        except (ConfigException, ConfigError, OSError, ValueError) as error:
+        except Exception as error:  # whatever the package's loaders raise, the old credential may still do
             self._due = loop.time() + _RETRY_SECONDS
-            log.warning("cannot renew API credentials, using the old ones", origin=self._origin, error=str(error))
+            expected = isinstance(error, ConfigException | ConfigError | OSError | ValueError)
+            log.warning(
+                "cannot renew API credentials, using the old ones",
+                origin=self._origin,
+                error=str(error) or type(error).__name__,
+                exc_info=None if expected else error,
+            )
         finally:
             self._refresh = None
 

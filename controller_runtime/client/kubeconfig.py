@@ -19,6 +19,11 @@ from controller_runtime.client.errors import ConfigError
 
 _PATHS = ("certificate-authority", "client-certificate", "client-key", "tokenFile")
 _BASE64 = ("certificate-authority-data", "client-certificate-data", "client-key-data")
+_TYPES: Mapping[str, tuple[type, str]] = {
+    **dict.fromkeys(("server", "token", *_PATHS, *_BASE64), (str, "text")),
+    **dict.fromkeys(("exec", "auth-provider"), (dict, "map")),
+    "insecure-skip-tls-verify": (bool, "boolean"),  # the text "false" is true to whoever does not look
+}
 _IMPERSONATION = ("as", "as-uid", "as-groups", "as-user-extra")
 
 
@@ -44,7 +49,7 @@ def select_context(paths: Sequence[Path], named_by: str, context: str | None) ->
         ConfigError: no file exists, one is malformed, or the context is not complete.
     """
     origin = f"kubeconfig {os.pathsep.join(map(str, paths))} (from {named_by})"
-    documents = [_read(path, named_by) for path in paths if path.exists()]
+    documents = [document for path in paths if (document := _read(path, named_by)) is not None]
     if not documents:
         raise ConfigError(f"{origin} does not exist")
     name = context or next((str(found) for document in documents if (found := document.get("current-context"))), "")
@@ -70,9 +75,12 @@ def select_context(paths: Sequence[Path], named_by: str, context: str | None) ->
     return SelectedContext(document, str(chosen.get("namespace") or ""), origin)
 
 
-def _read(path: Path, named_by: str) -> Mapping[str, Any]:
+def _read(path: Path, named_by: str) -> Mapping[str, Any] | None:
+    """The file's document; None if there is no such file."""
     try:
         document = yaml.safe_load(path.read_text())
+    except (FileNotFoundError, NotADirectoryError):
+        return None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"kubeconfig {path} (from {named_by}) cannot be read: {error}") from error
     except yaml.YAMLError as error:
@@ -91,6 +99,10 @@ def _check_section(entries: object, section: str, single: str, path: Path) -> No
     for entry in entries or ():
         if not isinstance(entry, dict) or "name" not in entry or not isinstance(entry.get(single) or {}, dict):
             raise ConfigError(f"kubeconfig {path}: {section} holds an entry without a name or without {single}")
+        for key, value in (entry.get(single) or {}).items():
+            kind, word = _TYPES.get(key, (object, ""))
+            if value is not None and not isinstance(value, kind):
+                raise ConfigError(f"kubeconfig {path}: {key} of {single} {entry['name']!r} is no {word}")
 
 
 def _with_absolute_paths(document: dict[str, Any], directory: Path) -> dict[str, Any]:
@@ -125,6 +137,10 @@ def _check_base64(settings: Mapping[str, Any], origin: str) -> None:
 def _refuse_what_would_be_ignored(user: Mapping[str, Any], name: str, origin: str) -> None:
     if found := [key for key in _IMPERSONATION if user.get(key)]:
         raise ConfigError(f"{origin}: user {name!r} impersonates another ({', '.join(found)}), which is not supported")
-    provider = (user.get("auth-provider") or {}).get("name", "oidc")
-    if provider not in ("oidc", "gcp"):
-        raise ConfigError(f"{origin}: user {name!r} has auth-provider {provider!r}; use an exec plugin instead")
+    if provider := user.get("auth-provider"):
+        if provider.get("name") not in ("oidc", "gcp"):
+            raise ConfigError(
+                f"{origin}: user {name!r} has auth-provider {provider.get('name', '')!r}; use an exec plugin instead"
+            )
+        if not isinstance(provider.get("config") or {}, dict):
+            raise ConfigError(f"{origin}: config of the auth-provider of user {name!r} is no map")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 import structlog
@@ -17,6 +17,15 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T", bound=Object)
 
 
+class SkippedObject(NamedTuple):
+    """An object that does not fit its type: what can be said of it all the same, and why."""
+
+    key: NamespacedName
+    """Empty where even the metadata cannot be read."""
+    uid: str
+    error: DecodeError
+
+
 @dataclass(frozen=True, slots=True)
 class ObjectList(Generic[T]):
     """One answer to a list request."""
@@ -26,8 +35,8 @@ class ObjectList(Generic[T]):
     """Version of the whole list, from which a watch can start; with pages that of the first page counts."""
     continue_token: str
     """Asks for the next page; empty on the last one."""
-    skipped: tuple[tuple[NamespacedName, DecodeError], ...] = ()
-    """Objects that do not fit their type, and why; already logged and counted."""
+    skipped: tuple[SkippedObject, ...] = ()
+    """Objects that do not fit their type; already logged and counted."""
 
 
 class _ListMeta(APIStruct, frozen=True, kw_only=True, gc=False):
@@ -49,28 +58,34 @@ def decode_list(kind: type[T], body: bytes) -> ObjectList[T]:
     envelope = decode(_Envelope, body)
     raws = envelope.items or ()
     items: list[T] = []
-    skipped: list[tuple[NamespacedName, DecodeError]] = []
+    skipped: list[SkippedObject] = []
     for raw, item in zip(raws, decode_items(kind, raws), strict=True):
         if isinstance(item, DecodeError):
-            skipped.append((note_undecodable(kind, raw, item), item))
+            skipped.append(note_undecodable(kind, raw, item))
         else:
             items.append(item)
     metadata = envelope.metadata
     return ObjectList(tuple(items), metadata.resource_version, metadata.continue_token, tuple(skipped))
 
 
-def note_undecodable(kind: type[Object], raw: msgspec.Raw, error: DecodeError) -> NamespacedName:
-    """Log and count an object that was skipped because it does not fit its type; returns its name, as far as known."""
-    key = _name_of(msgspec.json.decode(raw))
+def note_undecodable(kind: type[Object], raw: msgspec.Raw, error: DecodeError) -> SkippedObject:
+    """Log and count an object that is skipped because it does not fit its type."""
+    metadata = _metadata_of(raw)
+    key = NamespacedName(str(metadata.get("namespace") or ""), str(metadata.get("name") or ""))
     log.error(
         "skipped an object that does not fit its type", kind=kind.resource.kind, object=str(key), error=str(error)
     )
     UNDECODABLE_OBJECTS.labels(kind=kind.resource.kind).inc()
-    return key
+    return SkippedObject(key, str(metadata.get("uid") or ""), error)
 
 
-def _name_of(document: Any) -> NamespacedName:
-    metadata = document.get("metadata") if isinstance(document, dict) else None
-    if not isinstance(metadata, dict):
-        return NamespacedName("", "")
-    return NamespacedName(str(metadata.get("namespace") or ""), str(metadata.get("name") or ""))
+class _AnyMetadata(msgspec.Struct):
+    metadata: Any = None
+
+
+def _metadata_of(raw: msgspec.Raw) -> dict[str, Any]:
+    try:
+        metadata = decode(_AnyMetadata, raw).metadata
+    except DecodeError:
+        return {}
+    return metadata if isinstance(metadata, dict) else {}

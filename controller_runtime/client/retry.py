@@ -5,7 +5,8 @@
 - Unlike in client-go, not 504: there the server has waited in vain already. It is how it answers a list at a
   resourceVersion that it has not reached, and ten repetitions would keep a reflector from starting over for 45 s.
 - A connection that is lost: GET alone, once, after a second. A write might have been carried out.
-- Everything else is for the caller.
+- Everything else is for the caller, and so is a server that wants more patience than the request has: its timeout, or
+  a minute for one without (a watch). Whoever waits longer should know what for.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from controller_runtime.client.transport import ApiRequest
 
 MAX_RETRIES = 10
 RECONNECT_SECONDS = 1.0
+PATIENCE_SECONDS = 60.0
+"""Time for all retries of a request that has no time limit of its own."""
 
 
 class _Response(Protocol):
@@ -36,8 +39,7 @@ async def send_with_retries(
 ) -> R:
     """Calls `attempt` until it brings a response that is not to be retried; the last one is returned in any case.
 
-    A server that wants more patience than `request.timeout` leaves gets no retry: its own answer says more than a
-    timeout would.
+    A server that wants more patience than is left gets no retry: its own answer says more than a timeout would.
 
     Args:
         request: What is sent; its method and timeout count.
@@ -45,7 +47,7 @@ async def send_with_retries(
         discard: Called with each response that is not returned.
     """
     loop = asyncio.get_running_loop()
-    deadline = None if request.timeout is None else loop.time() + request.timeout
+    deadline = loop.time() + (PATIENCE_SECONDS if request.timeout is None else request.timeout)
     reconnects = 1 if request.method == "GET" else 0
     for _ in range(MAX_RETRIES):
         try:
@@ -57,7 +59,7 @@ async def send_with_retries(
             reconnects -= 1
             await asyncio.sleep(RECONNECT_SECONDS)
             continue
-        if delay is None or (deadline is not None and loop.time() + delay >= deadline):
+        if delay is None or loop.time() + delay >= deadline:
             return response
         if discard is not None:
             discard(response)

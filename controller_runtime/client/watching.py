@@ -79,7 +79,7 @@ async def watch_events(chunks: AsyncIterable[bytes], operation: Operation) -> As
 def _decode(frame: bytes, operation: Operation) -> WatchEvent:
     try:
         decoded = _decoder.decode(frame)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         start = frame[:_QUOTED_BYTES].decode(errors="replace")
         raise InvalidResponseError(f"{operation}: malformed event: {error}: {start!r}") from error
     return WatchEvent(decoded.type, decoded.object, operation)

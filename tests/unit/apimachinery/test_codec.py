@@ -14,6 +14,7 @@ from controller_runtime.apimachinery import (
     decode_items,
     encode,
     metadata_of,
+    parse_time,
     to_json_value,
 )
 
@@ -56,7 +57,19 @@ def test_null_absent_and_unknown_fields_mean_the_default(document: bytes) -> Non
     assert decode(Secret, document) == Secret(metadata=ObjectMeta(name="a"))
 
 
-@pytest.mark.parametrize("document", [b"{", b"[]", b'{"data": {"k": 1}}', b'{"metadata": {"name": 7}}', b""])
+@pytest.mark.parametrize(
+    "document",
+    [
+        pytest.param(b"{", id="truncated"),
+        pytest.param(b"", id="empty"),
+        pytest.param(b"[]", id="a list"),
+        pytest.param(b'{"data": {"k": 1}}', id="a number for bytes"),
+        pytest.param(b'{"metadata": {"name": 7}}', id="a number for a text"),
+        pytest.param(b'{"metadata": {"name": "\xff"}}', id="no UTF-8"),
+        pytest.param(b'{"metadata": 5, "x": "\xff"}', id="no UTF-8 in an object that does not fit either"),
+        pytest.param(b'{"x": ' + b"[" * 5000 + b"]" * 5000 + b"}", id="nested too deep"),
+    ],
+)
 def test_what_does_not_fit_names_the_type(document: bytes) -> None:
     with pytest.raises(DecodeError, match="cannot decode Secret"):
         decode(Secret, document)
@@ -84,3 +97,21 @@ def test_times_have_whole_seconds_as_metav1_time_has() -> None:
     meta = ObjectMeta(creation_timestamp=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))
     assert to_json_value(meta) == {"creationTimestamp": "2026-01-02T03:04:05Z"}
     assert decode(ObjectMeta, b'{"creationTimestamp": "2026-01-02T03:04:05Z"}') == meta
+
+
+@pytest.mark.parametrize("text", ["2026-01-02T03:04:05", "2026-01-02", "tomorrow"])
+def test_a_time_without_an_offset_is_none(text: str) -> None:
+    with pytest.raises(ValueError, match=text):
+        parse_time(text)
+
+
+@pytest.mark.parametrize("text", ["2026-01-02T03:04:05Z", "2026-01-02T05:04:05.000000+02:00"])
+def test_times_are_read_whatever_their_offset_and_precision(text: str) -> None:
+    assert parse_time(text) == datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+def test_a_secrets_content_is_not_shown() -> None:
+    secret = decode(Secret, b'{"metadata": {"namespace": "n", "name": "s"}, "data": {"password": "aHVudGVyMg=="}}')
+    assert secret.data == {"password": b"hunter2"}
+    assert "hunter2" not in repr(secret)
+    assert "password" in repr(secret)

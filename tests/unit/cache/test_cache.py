@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from controller_runtime.apimachinery import NamespacedName, metadata_of
-from controller_runtime.cache import Cache, IndexConflictError, NotCachedError, UnknownIndexError
+from controller_runtime.cache import Cache, IndexConflictError, InformerStoppedError, NotCachedError, UnknownIndexError
 from controller_runtime.client import Client
 from tests.unit.cache.kinds import Gadget, Planet
 from tests.unit.cache.memory_api import Answer, MemoryApi, size_spec
@@ -110,6 +110,15 @@ async def test_a_cache_starts_once(cache: Cache) -> None:
         await settle()
         with pytest.raises(RuntimeError, match="started before"):
             await cache.start()
+
+
+async def test_an_ended_cache_takes_no_further_kind(cache: Cache) -> None:
+    informer = cache.informer(Gadget)
+    async with running(cache.start):
+        await settle()
+    assert cache.informer(Gadget) is informer
+    with pytest.raises(InformerStoppedError, match="the cache has ended: declare Planet"):
+        cache.informer(Planet)
 
 
 async def test_an_index_name_can_be_used_once_for_a_kind(cache: Cache) -> None:

@@ -348,3 +348,15 @@ async def test_metrics_follow_the_informer(api: MemoryApi, informer: Informer[Ga
 async def _synced_gauge_at_start() -> float | None:
     await asyncio.sleep(0)
     return sample("informer_synced", "Gadget")
+
+
+async def test_the_contact_shown_is_that_of_the_namespace_that_has_waited_longest(
+    api: MemoryApi, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("time.time", lambda: 1.7e9 + asyncio.get_running_loop().time())
+    informer = Informer(client, Gadget, namespaces=["lab", "prod"])
+    async with running(informer.run):
+        await asyncio.sleep(10)
+        api.create(Gadget, "a", "lab")
+        await settle()
+        assert sample("informer_last_contact_timestamp_seconds", "Gadget") == pytest.approx(1.7e9, abs=0.1)

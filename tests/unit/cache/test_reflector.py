@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import itertools
+import weakref
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
 from controller_runtime.apimachinery import NamespacedName, metadata_of
 from controller_runtime.cache import Informer, VeryShortWatchError
-from controller_runtime.client import ApiRequest, ApiResponse, Client, ConnectionLostError, InvalidResponseError
+from controller_runtime.cache.store import Staging
+from controller_runtime.client import (
+    ApiRequest,
+    ApiResponse,
+    ApiStream,
+    Client,
+    ConnectionLostError,
+    InvalidResponseError,
+)
 from controller_runtime.metrics import REGISTRY
 from tests.unit.cache.kinds import Gadget, Planet
 from tests.unit.cache.memory_api import Answer, MemoryApi, size_spec, status
@@ -98,6 +110,25 @@ async def test_an_expired_page_token_leads_to_one_list_of_everything() -> None:
     assert informer.last_error is None
 
 
+async def test_a_server_that_pages_even_the_whole_list_is_read_to_the_end() -> None:
+    class Forgetful(MemoryApi):
+        async def send(self, request: ApiRequest) -> ApiResponse:
+            if len(self.requested("list")) == 1:
+                self.delete(Gadget, "g1", "lab")
+                self.compact()
+            limited = {"limit": "400"} | dict(request.query)
+            return await super().send(dataclasses.replace(request, query=limited))
+
+    api = Forgetful(Gadget)
+    for number in range(900):
+        api.create(Gadget, f"g{number}", "lab")
+    informer = Informer(Client(api), Gadget)
+    async with running(informer.run):
+        await informer.wait_synced()
+        assert len(informer.store) == 899
+    assert [query["limit"] for query in queries(api, "list")] == ["500", "500", "400", "400", "400"]
+
+
 @pytest.mark.parametrize(
     "answer",
     [
@@ -141,6 +172,32 @@ async def test_a_page_that_fails_in_the_middle_leaves_nothing_of_its_list() -> N
         await informer.wait_synced()
     assert len(informer.store) == 599
     assert informer.store.get(NamespacedName("lab", "g0")) is None
+
+
+async def test_a_failure_that_is_remembered_keeps_no_half_of_a_list_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Failing(MemoryApi):
+        async def send(self, request: ApiRequest) -> ApiResponse:
+            if "continue" in request.query:
+                self.answer_next("list", BROKEN)
+            return await super().send(request)
+
+    api = Failing(Gadget)
+    for number in range(700):
+        api.create(Gadget, f"g{number}", "lab")
+    informer = Informer(Client(api), Gadget)
+    staged: weakref.WeakSet[Staging[Gadget]] = weakref.WeakSet()
+    stage = informer.store.stage
+
+    def observed(scope: str) -> Staging[Gadget]:
+        made = stage(scope)
+        staged.add(made)
+        return made
+
+    monkeypatch.setattr(informer.store, "stage", observed)
+    async with running(informer.run):
+        await settle()
+        assert informer.last_error is not None
+        assert not staged
 
 
 async def test_the_servers_retry_after_is_respected_up_to_a_minute(api: MemoryApi, informer: Informer[Gadget]) -> None:
@@ -241,6 +298,48 @@ async def test_a_short_watch_that_brought_an_event_has_worked(
         assert informer.last_error is None
     assert len(api.requested("watch")) == 2
     assert len(api.requested("list")) == 1
+
+
+@pytest.mark.parametrize(
+    ("type_", "document"),
+    [
+        pytest.param("BOOKMARK", {"metadata": {"resourceVersion": "100"}}, id="a bookmark of the version it began at"),
+        pytest.param("RENAMED", {"metadata": {"resourceVersion": "101"}}, id="an event of an unknown type"),
+        pytest.param("ADDED", {"metadata": {"name": "a", "namespace": "lab"}}, id="an object without a version"),
+        pytest.param("MODIFIED", {"metadata": 5}, id="an object that cannot be decoded"),
+    ],
+)
+async def test_a_watch_that_always_ends_where_it_began_backs_off_whatever_it_brings(
+    type_: str, document: dict[str, Any]
+) -> None:
+    class Repeating(MemoryApi):
+        @asynccontextmanager
+        async def stream(self, request: ApiRequest) -> AsyncIterator[ApiStream]:
+            async with super().stream(request) as stream:
+                self.send_all(type_, document)
+                if len(self.requested("watch")) < 100:
+                    self.end_watches()
+                yield stream
+
+    api = Repeating(Gadget)
+    informer = Informer(Client(api), Gadget)
+    async with running(informer.run):
+        await asyncio.sleep(60)
+        assert cause(informer) is VeryShortWatchError
+    assert len(api.requested("watch")) < 10
+
+
+async def test_an_event_ends_a_failure_at_once(api: MemoryApi, informer: Informer[Gadget]) -> None:
+    async with running(informer.run):
+        await asyncio.sleep(5)
+        api.answer_next("watch", OVERLOADED)
+        api.break_watches()
+        await settle()
+        assert informer.last_error is not None
+        api.create(Gadget, "a", "lab")
+        while not len(informer.store):
+            await settle()
+        assert informer.last_error is None
 
 
 async def test_a_watch_that_did_not_hold_is_no_recovery(
@@ -498,6 +597,24 @@ async def test_the_last_copy_survives_a_list(api: MemoryApi, informer: Informer[
         assert len(api.requested("list")) == 2
         assert sizes(informer) == {"a": 1}
     assert recorder.calls == ["+a initial", "=a"]
+
+
+async def test_the_last_copy_does_not_survive_its_object_when_another_of_its_name_cannot_be_decoded(
+    api: MemoryApi, informer: Informer[Gadget]
+) -> None:
+    recorder = Recorder()
+    informer.add_handler(recorder)
+    api.create(Gadget, "a", "lab", spec=size_spec(1))
+    async with running(informer.run):
+        await asyncio.sleep(5)
+        api.break_watches()
+        api.delete(Gadget, "a", "lab")
+        api.create(Gadget, "a", "lab", spec={"size": "large"})
+        api.compact()
+        await asyncio.sleep(5)
+        assert len(api.requested("list")) == 2
+        assert sizes(informer) == {}
+    assert recorder.calls == ["+a initial", "-a unknown"]
 
 
 async def test_the_deletion_of_an_object_that_cannot_be_decoded_removes_the_last_copy(

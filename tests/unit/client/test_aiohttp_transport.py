@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 from aiohttp import web
+from pytest_mock import MockerFixture
 
 from controller_runtime.client import (
     ApiRequest,
@@ -240,6 +241,47 @@ async def test_closing_ends_requests_in_flight() -> None:
         await transport.close()
         with pytest.raises(TransportError):
             await task
+
+
+async def test_closing_ends_requests_that_wait_for_their_turn() -> None:
+    hold = Hold()
+    async with raw_server(hold) as url, transport_to(url, connection_limit=1) as transport:
+        tasks = [asyncio.create_task(transport.send(put())) for _ in range(3)]
+        await hold.asked.wait()
+        await transport.close()
+        outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [isinstance(outcome, TransportError) for outcome in outcomes] == [True] * 3
+    assert len(hold.bytes_seen) == 1
+
+
+async def test_closing_ends_a_request_that_waits_for_the_resolver(mocker: MockerFixture) -> None:
+    resolving = asyncio.Event()
+
+    async def never(*args: object, **options: object) -> None:
+        resolving.set()
+        await asyncio.Event().wait()
+
+    mocker.patch.object(asyncio.get_running_loop(), "getaddrinfo", never)
+    async with transport_to("http://api.example") as transport:
+        task = asyncio.create_task(transport.send(get()))
+        await resolving.wait()
+        await transport.close()
+        with pytest.raises(TransportError, match="is closed"):
+            await task
+
+
+async def test_closing_ends_a_request_that_waits_for_its_credential() -> None:
+    class Slow:
+        async def current(self) -> Credential:
+            await transport.close()
+            return Credential()
+
+        def reject(self) -> None:
+            raise AssertionError
+
+    async with raw_server(Hold()) as url, transport_to(url, credentials=Slow()) as transport:
+        with pytest.raises(TransportError, match="is closed"):
+            await transport.send(get())
 
 
 # The fence

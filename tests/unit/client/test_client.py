@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
@@ -15,6 +15,7 @@ from controller_runtime.client import (
     ApiResponse,
     Client,
     ConflictError,
+    ConnectionLostError,
     GoneError,
     InvalidRequestError,
     InvalidResponseError,
@@ -385,5 +386,16 @@ async def test_a_refused_watch_is_an_error_before_the_first_event() -> None:
     body = failure(410, "Expired", "too old").body
     transport = FakeTransport(chunks=[body[:10], body[10:]], stream_status=410)
     with pytest.raises(GoneError, match=r"cannot watch widgets\.example\.com: too old"):
+        async with Client(transport).watch(Widget, timeout_seconds=300):
+            pytest.fail("the watch was entered")
+
+
+async def test_a_refusal_that_breaks_off_is_the_refusal_all_the_same() -> None:
+    def breaking() -> Iterator[bytes]:
+        yield failure(410, "Expired", "too old").body[:10]
+        raise ConnectionLostError("reset")
+
+    transport = FakeTransport(chunks=breaking(), stream_status=410)
+    with pytest.raises(GoneError):
         async with Client(transport).watch(Widget, timeout_seconds=300):
             pytest.fail("the watch was entered")

@@ -94,8 +94,17 @@ async def test_nothing_found_lists_all_that_was_tried(tmp_path: Path) -> None:
         await load_config(service_account=tmp_path)
     assert str(caught.value) == (
         "no Kubernetes configuration: --kubeconfig is not given, KUBECONFIG is not set, this is no pod "
-        f"(KUBERNETES_SERVICE_HOST is not set), and {tmp_path}/home/.kube/config does not exist"
+        f"(KUBERNETES_SERVICE_HOST is not set), and {tmp_path}/home/.kube/config does not exist or cannot be reached"
     )
+
+
+async def test_a_home_directory_that_cannot_be_looked_at_is_nothing_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A name that is too long stands for a directory that may not be entered, which root may."""
+    monkeypatch.setenv("HOME", str(tmp_path / ("x" * 300)))
+    with pytest.raises(ConfigError, match="does not exist or cannot be reached"):
+        await load_config(service_account=tmp_path / ("y" * 300))
 
 
 async def test_a_pod_without_a_token_is_no_pod(pod: Path) -> None:
@@ -136,6 +145,10 @@ async def test_a_missing_file_is_named_with_where_it_came_from(
     ("server", "cluster", "message"),
     [
         pytest.param("api.example", {}, "is no http or https URL", id="server without a scheme"),
+        pytest.param("https://", {}, "is no http or https URL", id="server without a host"),
+        pytest.param("https://x:port", {}, "is no http or https URL", id="a port that is no number"),
+        pytest.param("https://x:65536", {}, "is no http or https URL", id="a port that is too large"),
+        pytest.param("https://[::1", {}, "is no http or https URL", id="an address without its end"),
         pytest.param(
             "https://x", {"certificate-authority": "/nowhere/ca"}, "File does not exists: /nowhere/ca", id="missing CA"
         ),

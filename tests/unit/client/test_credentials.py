@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from kubernetes.aio.config.exec_provider import ExecProvider
+from pytest_mock import MockerFixture
 from structlog.testing import capture_logs
 
 from controller_runtime.client import ConfigError, CredentialSource, load_config
@@ -248,6 +250,32 @@ async def test_a_plugin_that_fails_is_one_clear_sentence(
         plugin.says(token="t")
     with pytest.raises(ConfigError, match=message):
         await load_user(tmp_path, {"exec": plugin.user["exec"] | change})
+
+
+@pytest.mark.parametrize(
+    "answer", ["5", '{"apiVersion": "client.authentication.k8s.io/v1", "kind": "", "status": "x"}']
+)
+async def test_a_plugin_whose_answer_is_no_credential_is_one_clear_sentence(
+    tmp_path: Path, plugin: Plugin, answer: str
+) -> None:
+    plugin.answer.write_text(answer)
+    with pytest.raises(ConfigError, match=r"exec plugin .*plugin"):
+        await load_user(tmp_path, plugin.user)
+
+
+@pytest.mark.looptime
+async def test_whatever_stops_a_renewal_the_old_credential_is_used_on(
+    tmp_path: Path, plugin: Plugin, mocker: MockerFixture
+) -> None:
+    plugin.says(token="one")
+    source = await load_user(tmp_path, plugin.user)
+    await source.current()
+    mocker.patch.object(ExecProvider, "run", side_effect=KeyError("status"))
+    source.reject()
+    await asyncio.sleep(10)
+    with capture_logs() as logs:
+        assert [await authorization(source) for _ in range(3)] == ["Bearer one"] * 3
+    assert [line["event"] for line in logs] == ["cannot renew API credentials, using the old ones"]
 
 
 async def test_a_plugin_without_credentials_is_not_anonymous(tmp_path: Path, plugin: Plugin) -> None:

@@ -109,6 +109,40 @@ BAD_CONTEXT = [{"name": "lab", "context": {"user": "u1"}}]
         pytest.param(document(clusters=[]), "has no cluster 'c1'", id="no such cluster"),
         pytest.param(document(users=[]), "has no user 'u1'", id="no such user"),
         pytest.param(document(clusters=[{"name": "c1"}]), "cluster 'c1' has no server", id="no server"),
+        pytest.param(document(users=[{"name": "u1", "user": {"exec": "x"}}]), "exec of user 'u1' is no map", id="exec"),
+        pytest.param(
+            document(users=[{"name": "u1", "user": {"token": 5}}]), "token of user 'u1' is no text", id="token"
+        ),
+        pytest.param(
+            document(clusters=[{"name": "c1", "cluster": {"server": 5}}]),
+            "server of cluster 'c1' is no text",
+            id="server",
+        ),
+        pytest.param(
+            document(clusters=[{"name": "c1", "cluster": {"server": "x", "certificate-authority": 5}}]),
+            "certificate-authority of cluster 'c1' is no text",
+            id="a path that is no text",
+        ),
+        pytest.param(
+            document(clusters=[{"name": "c1", "cluster": {"server": "x", "insecure-skip-tls-verify": "false"}}]),
+            "insecure-skip-tls-verify of cluster 'c1' is no boolean",
+            id="a text would turn verification off",
+        ),
+        pytest.param(
+            document(users=[{"name": "u1", "user": {"auth-provider": {"config": {}}}}]),
+            "auth-provider ''; use an exec plugin",
+            id="auth-provider without a name would be ignored",
+        ),
+        pytest.param(
+            document(users=[{"name": "u1", "user": {"auth-provider": {"name": "oidc", "config": "x"}}}]),
+            "config of the auth-provider of user 'u1' is no map",
+            id="config of the auth-provider",
+        ),
+        pytest.param(
+            document(users=[{"name": "u1", "user": {"auth-provider": ["oidc"]}}]),
+            "auth-provider of user 'u1' is no map",
+            id="auth-provider of the wrong type",
+        ),
         pytest.param(
             document(users=[{"name": "u1", "user": {"token": "t", "as": "root"}}]),
             r"user 'u1' impersonates another \(as\), which is not supported",
@@ -138,3 +172,9 @@ def test_missing_files_are_named_with_who_named_them(tmp_path: Path) -> None:
 def test_a_directory_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"\(from --kubeconfig\) cannot be read"):
         select_context([tmp_path], "--kubeconfig", None)
+
+
+def test_a_path_that_cannot_be_looked_at_is_named(tmp_path: Path) -> None:
+    """A name that is too long stands for a directory that may not be entered, which root may."""
+    with pytest.raises(ConfigError, match=r"\(from KUBECONFIG\) cannot be read: .*File name too long"):
+        select_context([tmp_path / ("x" * 300)], "KUBECONFIG", None)

@@ -47,7 +47,7 @@ def test_an_undecodable_item_costs_only_itself() -> None:
     with capture_logs() as logs:
         page = decode_list(Widget, body(widget("a"), broken, widget("b"), resourceVersion="7"))
     assert [item.key.name for item in page.items] == ["a", "b"]
-    [(key, error)] = page.skipped
+    [(key, _, error)] = page.skipped
     assert key == NamespacedName("default", "broken")
     assert "size" in str(error)
     assert skipped_total() == before + 1
@@ -57,9 +57,22 @@ def test_an_undecodable_item_costs_only_itself() -> None:
 @pytest.mark.parametrize("item", [pytest.param(5, id="no object"), pytest.param({"metadata": 5}, id="no metadata")])
 def test_an_item_without_a_name_is_skipped_too(item: Any) -> None:
     page = decode_list(Widget, body(item))
-    assert [key for key, _ in page.skipped] == [NamespacedName("", "")]
+    assert [skipped.key for skipped in page.skipped] == [NamespacedName("", "")]
 
 
 def test_a_malformed_envelope_is_an_error() -> None:
     with pytest.raises(DecodeError):
         decode_list(Widget, b'{"items": {}}')
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        pytest.param(b'{"metadata":{"name":"a","uid":"u"},"spec":{"size":1e999}}', id="a number out of range"),
+        pytest.param(b'{"metadata":{"name":"a","uid":"u"},"status":{"state":"\xff"}}', id="no UTF-8"),
+    ],
+)
+def test_nothing_that_an_item_holds_costs_the_others(document: bytes) -> None:
+    page = decode_list(Widget, b'{"items":[' + document + b"," + json.dumps(widget("b")).encode() + b"]}")
+    assert [item.key.name for item in page.items] == ["b"]
+    assert [(skipped.key.name, skipped.uid) for skipped in page.skipped] == [("a", "u")]

@@ -98,3 +98,15 @@ async def test_answers_that_are_not_returned_are_discarded() -> None:
     discarded: list[ApiResponse] = []
     assert await send_with_retries(request(), Attempts(first, second), discard=discarded.append) is second
     assert discarded == [first]
+
+
+async def test_a_request_without_a_limit_is_patient_for_a_minute() -> None:
+    attempts = Attempts(response(503, retry_after="25"))
+    assert (await send_with_retries(request("GET"), attempts)).status == 503
+    assert attempts.times == [0, 25, 50]
+
+
+async def test_a_server_that_asks_a_watch_to_wait_for_an_hour_is_the_callers() -> None:
+    attempts = Attempts(response(429, retry_after="3600"), response(200))
+    assert (await send_with_retries(request("GET"), attempts)).status == 429
+    assert attempts.times == [0]

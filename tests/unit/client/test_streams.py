@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from aiohttp import web
 
-from controller_runtime.client import ConnectionLostError, RequestTimeoutError
+from controller_runtime.client import ConnectError, ConnectionLostError, RequestTimeoutError, aiohttp_transport
 from tests.unit.client.loopback import (
     OK,
     Handler,
@@ -97,6 +97,27 @@ async def test_leaving_a_stream_that_has_ended_leaves_its_connection_to_the_next
             await hold.asked.wait()
         hold.released.set()
         assert (await next_request).status == 200
+
+
+async def test_open_streams_take_no_place_of_a_request() -> None:
+    """Otherwise a watch for each kind and namespace would leave the leader's writes no connection."""
+    hold = asyncio.Event()
+    async with (
+        http_server(streaming(b"x", hold=hold)) as url,
+        transport_to(url, connection_limit=1) as transport,
+        transport.stream(get()),
+        transport.stream(get()),
+    ):
+        hold.set()
+        assert (await transport.send(get(timeout=5))).body == b"x"
+
+
+async def test_a_proxy_that_does_not_answer_is_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(aiohttp_transport, "_CONNECT_SECONDS", 0.05)
+    async with raw_server(Hold()) as proxy, transport_to("https://api.example", proxy=proxy) as transport:
+        with pytest.raises(ConnectError, match=r"no connection within 0\.05 s"):
+            async with transport.stream(get(timeout=5, read_timeout=5)):
+                pytest.fail("the stream was opened")
 
 
 async def test_a_stream_that_breaks_is_an_error() -> None:

@@ -109,3 +109,9 @@ async def test_a_large_frame_is_copied_a_bounded_number_of_times() -> None:
     events = await events_of(*chunks)
     assert len(events[0][1]["data"]) == 1_000_000
     assert size == len(body)
+
+
+async def test_a_frame_that_nests_too_deep_is_an_error() -> None:
+    line = b'{"type":"ADDED","object":' + b"[" * 5000 + b"]" * 5000 + b"}\n"
+    with pytest.raises(InvalidResponseError, match="malformed event"):
+        await events_of(line)
