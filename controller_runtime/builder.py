@@ -25,7 +25,11 @@ class ControllerBuilder:
 
         ControllerBuilder(manager).for_(Config).watches(Secret, configs_of, metadata_only=True).complete(reconciler)
 
-    The name is the reconciled kind in lower case unless `named` gives another.
+    The name is the reconciled kind in lower case unless `named` gives another. Declare all before the manager starts.
+
+    Each kind that is watched becomes an informer of the manager's cache, which needs the RBAC verbs list and watch on
+    it. The controller runs while this process leads; it begins when all that it watches has been read once, and then
+    reconciles every object there is.
     """
 
     def __init__(self, manager: Manager) -> None:
@@ -41,7 +45,7 @@ class ControllerBuilder:
         return self
 
     def for_(self, kind: type[Object]) -> Self:
-        """The kind that requests name; each of its objects is reconciled when it changes. Given once.
+        """The kind that requests name; each of its objects is reconciled when it changes or is deleted. Given once.
 
         Raises:
             ValueError: given a second time.
@@ -69,7 +73,7 @@ class ControllerBuilder:
 
         Args:
             kind: what to watch.
-            map_func: from an object to requests.
+            map_func: from an object to requests; called with its old and its new state.
             metadata_only: read and keep the objects' metadata alone; `map_func` then gets those.
         """
         watched = metadata_of(kind) if metadata_only else kind
@@ -90,7 +94,8 @@ class ControllerBuilder:
         """Makes the controller and adds it to the manager.
 
         Raises:
-            ValueError: it has no name or nothing to watch.
+            ValueError: it has no name or nothing to watch, or another controller of the manager has its name.
+            RuntimeError: the manager has been started.
         """
         if not self._sources:
             raise ValueError("a controller needs something to watch: call for_(), watches() or watches_source()")

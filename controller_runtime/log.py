@@ -29,7 +29,10 @@ def configure(*, level: int = logging.INFO, json: bool = True, stream: TextIO | 
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="ts"),
     ]
     renderer: structlog.typing.Processor = (
-        structlog.processors.JSONRenderer() if json else structlog.dev.ConsoleRenderer(colors=stream.isatty())
+        structlog.processors.JSONRenderer()
+        if json
+        # Plain tracebacks: where `rich` is installed, the default also shows local variables, Secrets among them.
+        else structlog.dev.ConsoleRenderer(colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback)
     )
     structlog.configure(
         processors=[

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -19,6 +19,9 @@ log = structlog.get_logger(__name__)
 
 _BUGS = (ArithmeticError, AssertionError, AttributeError, LookupError, NameError, TypeError)
 """Exceptions that stand for a mistake in the code: what a panic is in Go. Counted apart, retried like any error."""
+
+_RESULTS = ("success", "error", "requeue", "requeue_after")
+"""Values of the label `result`; `requeue` stays 0, as nothing asks for that here, but dashboards know it."""
 
 
 class CacheSyncError(TimeoutError):
@@ -80,7 +83,7 @@ class Controller:
         if kind is not None:
             self._log = self._log.bind(controllerGroup=kind.group, controllerKind=kind.kind)
         metrics.RECONCILE_MAX_CONCURRENT.labels(name).set(self._options.max_concurrent_reconciles)
-        for result in ("success", "error", "requeue_after"):
+        for result in _RESULTS:
             metrics.RECONCILE_TOTAL.labels(name, result)
         for counter in (metrics.RECONCILE_ERRORS, metrics.RECONCILE_TERMINAL_ERRORS, metrics.RECONCILE_PANICS):
             counter.labels(name)
@@ -104,6 +107,11 @@ class Controller:
             async with asyncio.TaskGroup() as workers:
                 for number in range(self._options.max_concurrent_reconciles):
                     workers.create_task(self._work(), name=f"controller/{self.name}/{number}")
+                try:
+                    await asyncio.get_running_loop().create_future()
+                finally:
+                    # Before the workers are cancelled: one whose reconciler swallows that must find nothing more to do.
+                    self._queue.shut_down()
         finally:
             for source in self._sources:
                 source.stop()
@@ -159,7 +167,7 @@ class Controller:
                 if _is_terminal(error):
                     metrics.RECONCILE_TERMINAL_ERRORS.labels(self.name).inc()
                     return
-                if isinstance(error, _BUGS) and not self._options.recover_panics:
+                if _is_bug(error) and not self._options.recover_panics:
                     raise
                 self._queue.add(request, rate_limited=True, priority=priority)
 
@@ -175,11 +183,13 @@ class Controller:
     def _failed(self, error: BaseException) -> None:
         metrics.RECONCILE_TOTAL.labels(self.name, "error").inc()
         metrics.RECONCILE_ERRORS.labels(self.name).inc()
-        is_bug = isinstance(error, _BUGS)
+        is_bug = _is_bug(error)
         if is_bug:
             metrics.RECONCILE_PANICS.labels(self.name).inc()
         text = str(error) or type(error).__name__
-        self._log.error("Reconciler error", error=text, exc_info=error if is_bug else None)
+        # The text of a group says how many errors it has, but not which.
+        in_full = is_bug or isinstance(error, BaseExceptionGroup)
+        self._log.error("Reconciler error", error=text, exc_info=error if in_full else None)
 
     def _succeeded(self, request: Request, result: Result, priority: int) -> None:
         self._queue.forget(request)
@@ -197,11 +207,25 @@ def _is_being_cancelled() -> bool:
     return task is None or task.cancelling() > 0
 
 
+def _is_bug(error: BaseException) -> bool:
+    """Whether the error, or one of those that it groups, is a mistake in the code."""
+    if isinstance(error, BaseExceptionGroup):
+        return error.subgroup(_BUGS) is not None
+    return isinstance(error, _BUGS)
+
+
 def _is_terminal(error: BaseException) -> bool:
-    """Whether a `TerminalError` stands anywhere in the chain of causes."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, TerminalError):
-            return True
-        cause = cause.__cause__
-    return False
+    """Whether a `TerminalError` stands anywhere among the error, its causes, and the errors that it groups."""
+    return any(isinstance(one, TerminalError) for one in _chain(error))
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """The error with all that it wraps and joins, as Go's `errors.As` walks it."""
+    pending = [error]
+    while pending:
+        one = pending.pop()
+        yield one
+        if isinstance(one, BaseExceptionGroup):
+            pending += one.exceptions
+        if one.__cause__ is not None:
+            pending.append(one.__cause__)

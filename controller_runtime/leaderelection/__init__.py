@@ -16,12 +16,15 @@ Guarantees, as long as clocks run at about the same speed and no virtual machine
 Assumptions and caveats: the fence goes by `CLOCK_BOOTTIME`, which goes on while a machine is suspended. A paused
 virtual machine stops that clock too, and whoever wakes up in it believes for up to `renew_deadline` that it still
 leads; the resourceVersion of its writes is then the only guard. Rates of clocks may differ by
-`lease_duration / renew_deadline` (a half, by default). Deleting the Lease ends the leadership, but the leader notices
-it only at its next renewal.
+`lease_duration / renew_deadline` (a half, by default). Whoever writes another holder, or none, into the Lease by hand
+ends the leadership, but the leader notices it only at its next renewal: until then two may lead. A deleted Lease is
+created anew by the leader, or after `lease_duration` by a candidate that had seen it; a candidate that starts in
+between and never saw it cannot know.
 
 The algorithm is that of client-go's `tools/leaderelection`. Differences: the fence, the deadline that counts from the
-sending, whole seconds demanded of the lease duration, and that a Lease which no longer names the leader ends its
-leadership at once instead of at the deadline.
+sending, whole seconds demanded of the lease duration, that a Lease which no longer names the leader ends its leadership
+at once instead of at the deadline, and that a candidate waits for its own `lease_duration` at least, also when the
+Lease is deleted.
 """
 
 from controller_runtime.leaderelection.clock import leader_clock

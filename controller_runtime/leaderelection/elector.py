@@ -47,6 +47,7 @@ class LeaderElector:
                     not renewed for `renew_deadline`, or the Lease names somebody else or is gone -> lost
                     work fails -> draining, then the failure is raised
                     work returns -> still leading
+                    work ran into a fence -> the Lease is released -> competing, after a try's wait
                     cancelled -> draining
         lost        fence down; work is cancelled; it ends -> competing; not within 5 s -> LeaderWorkStuckError
         draining    work is cancelled and awaited WHILE the Lease is renewed; then the Lease is released -> ends
@@ -116,6 +117,7 @@ class LeaderElector:
 
         Raises:
             LeaderWorkStuckError: the work went on after the lease was lost.
+            RuntimeError: the work was cancelled from inside.
             Exception: what the work raised while leading.
         """
         while True:
@@ -151,25 +153,29 @@ class LeaderElector:
         work = asyncio.create_task(_run(on_started_leading), name="leader-work")
         keeper = asyncio.create_task(self._keep_lease(), name="leader-lease")
         try:
-            await _until_over(work, keeper)
-        except asyncio.CancelledError:
-            await self._end_term(work, keeper)
+            try:
+                await _until_over(work, keeper)
+            finally:
+                lost = await self._end_term(work, keeper)
+        except BaseException:
             self._log_failure(work)
             raise
-        lost = await self._end_term(work, keeper)
         if lost:
             self._log_failure(work)
         elif (failure := _failure_of(work)) is not None:
             raise failure
+        else:
+            await self._until_next_try()  # the work ran into a fence: not at once into the same again
 
     async def _end_term(self, work: asyncio.Task[None], keeper: asyncio.Task[None]) -> bool:
         """Ends the work, then the lease; says whether the lease was lost before the work had ended.
 
-        A cancellation meanwhile gives up waiting for the work, and then nothing is released.
+        A cancellation while the lease is held gives up waiting for the work, and then nothing is released.
         """
         work.cancel()
         try:
-            await asyncio.wait({work, keeper}, return_when=asyncio.FIRST_COMPLETED)
+            if not keeper.done():
+                await asyncio.wait({work, keeper}, return_when=asyncio.FIRST_COMPLETED)
             if not work.done():
                 await self._end_lost_work(work)
         finally:
@@ -290,7 +296,14 @@ class LeaderElector:
 
 
 async def _run(work: Callable[[], Awaitable[None]]) -> None:
-    await work()
+    try:
+        await work()
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is None or task.cancelling() > 0:
+            raise
+        # Not a loss of the lease: without this, one term would follow upon the other for ever.
+        raise RuntimeError("leader's work ended by a cancellation that came from inside of it") from None
 
 
 async def _until_over(work: asyncio.Task[None], keeper: asyncio.Task[None]) -> None:

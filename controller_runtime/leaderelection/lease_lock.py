@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -37,6 +38,7 @@ class LeaseLock:
         self._clock = clock
         self._lease: Lease | None = None
         self._changed_at = 0.0
+        self._deleted_until = -math.inf
 
     @property
     def lease(self) -> Lease:
@@ -55,10 +57,14 @@ class LeaseLock:
 
     @property
     def is_free(self) -> bool:
-        """Whether this candidate may take the Lease: it is its own, nobody's, or has not changed for its duration."""
+        """Whether this candidate may take the Lease: it is its own, nobody's, or has not changed for its duration.
+
+        Nor for the duration that the candidate itself would write: somebody may have shortened the one in the Lease by
+        hand, and the leader does not know of that before its next renewal. The same goes for a Lease that was deleted.
+        """
         if self.is_mine or not self.holder:
-            return True
-        return self._clock() >= self._changed_at + self.lease.spec.lease_duration_seconds
+            return self._clock() >= self._deleted_until
+        return self._clock() >= self._changed_at + max(self.lease.spec.lease_duration_seconds, self._duration)
 
     async def read(self, limit: float) -> None:
         """Gets the Lease."""
@@ -66,6 +72,8 @@ class LeaseLock:
             async with asyncio.timeout(limit):
                 lease = await self._client.get(Lease, self.key)
         except NotFoundError:
+            if self.holder and not self.is_mine:
+                self._deleted_until = self._clock() + max(self.lease.spec.lease_duration_seconds, self._duration)
             self._lease = None
         else:
             self._observe(lease)
@@ -111,6 +119,7 @@ class LeaseLock:
         if lease.spec.holder_identity != self.holder:
             log.info("leader lease has a new holder", lease=str(self.key), holder=lease.spec.holder_identity)
         self._lease = lease
+        self._deleted_until = -math.inf
 
 
 def _now() -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import TypeAlias
 
+import structlog
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 from tornado.httpserver import HTTPServer
@@ -14,6 +15,8 @@ from tornado.httputil import HTTPHeaders, HTTPServerRequest, ResponseStartLine
 
 from controller_runtime.manager.healthz import Check, probe
 from controller_runtime.manager.listen import announce, bind
+
+log = structlog.get_logger(__name__)
 
 Answer: TypeAlias = tuple[int, str, bytes]
 """Status code, content type, body."""
@@ -40,7 +43,7 @@ class Endpoint:
         return int(self._sockets[0].getsockname()[1])
 
     async def start(self) -> None:
-        """Serves until cancelled; answers under way are finished."""
+        """Serves until cancelled, and closes all connections then."""
         server = HTTPServer(self._handle, idle_connection_timeout=_IDLE_SECONDS, max_body_size=1 << 16)
         server.add_sockets(self._sockets)
         announce(self._sockets, purpose=self._purpose)
@@ -50,9 +53,14 @@ class Endpoint:
             server.stop()
             await server.close_all_connections()
 
+    def close(self) -> None:
+        """Stops listening, for an endpoint that is not started."""
+        for sock in self._sockets:
+            sock.close()
+
     def _handle(self, request: HTTPServerRequest) -> None:
         if request.method in ("GET", "HEAD"):
-            status, content_type, body = self._answer(request)
+            status, content_type, body = self._answer_or_error(request)
         else:
             status, content_type, body = 405, _TEXT, b"only GET and HEAD are answered here\n"
         headers = HTTPHeaders(
@@ -67,6 +75,14 @@ class Endpoint:
         start_line = ResponseStartLine("HTTP/1.1", status, HTTPStatus(status).phrase)
         connection.write_headers(start_line, headers, body if request.method != "HEAD" else b"")
         connection.finish()
+
+    def _answer_or_error(self, request: HTTPServerRequest) -> Answer:
+        try:
+            return self._answer(request)
+        except Exception as error:
+            # Whatever a collector raises: the scraper is to see a failure and its reason, not a connection that breaks.
+            log.exception("cannot answer a request", purpose=self._purpose, path=request.path, exc_info=error)
+            return 500, _TEXT, f"internal server error: {type(error).__name__}: {error}\n".encode()
 
 
 def probes(healthz: dict[str, Check], readyz: dict[str, Check]) -> Callable[[HTTPServerRequest], Answer]:

@@ -11,11 +11,15 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TypeAlias
 from urllib.parse import parse_qs
 
+import structlog
+
+log = structlog.get_logger(__name__)
+
 Check: TypeAlias = Callable[[], None]
-"""Returns when all is well.
+"""Returns when all is well; called on the event loop with each request, so it must not wait.
 
 Raises:
-    CheckFailedError: it is not; the text is the reason.
+    CheckFailedError: it is not; the text is the reason. Any other exception is a bug: logged, and a failure, too.
 """
 
 
@@ -56,11 +60,8 @@ def probe(name: str, checks: Mapping[str, Check], path: str, query: str) -> tupl
 def _probe_one(checks: Mapping[str, Check], name: str) -> tuple[int, str]:
     if name not in checks:
         return 404, f"there is no check named {name!r}; there are: {', '.join(sorted(checks))}\n"
-    try:
-        checks[name]()
-    except CheckFailedError as error:
-        return 500, f"internal server error: {error}\n"
-    return 200, "ok"
+    reason = _failure(name, checks[name])
+    return (200, "ok") if reason is None else (500, f"internal server error: {reason}\n")
 
 
 def _run(checks: Mapping[str, Check], excluded: Iterable[str]) -> tuple[bool, list[str]]:
@@ -69,11 +70,20 @@ def _run(checks: Mapping[str, Check], excluded: Iterable[str]) -> tuple[bool, li
         if name in excluded:
             lines.append(f"[+]{name} excluded: ok")
             continue
-        try:
-            checks[name]()
-        except CheckFailedError as error:
-            failed = True
-            lines.append(f"[-]{name} failed: {error}")
-        else:
-            lines.append(f"[+]{name} ok")
+        reason = _failure(name, checks[name])
+        failed = failed or reason is not None
+        lines.append(f"[+]{name} ok" if reason is None else f"[-]{name} failed: {reason}")
     return failed, lines
+
+
+def _failure(name: str, check: Check) -> str | None:
+    """Why the check fails; None if it passes."""
+    try:
+        check()
+    except CheckFailedError as error:
+        return str(error)
+    except Exception as error:
+        # A bug of one check must not take the answers of all others away.
+        log.exception("a health check has a bug", check=name, exc_info=error)
+        return f"{type(error).__name__}: {error}"
+    return None

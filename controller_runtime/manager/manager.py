@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
 
 import structlog
+from tornado.httputil import HTTPServerRequest
 
 from controller_runtime import metrics
 from controller_runtime.cache import Cache
 from controller_runtime.client import Client, Transport
 from controller_runtime.controller import Controller
 from controller_runtime.leaderelection import LeaderElection, LeaderElector, LeaderWorkStuckError
-from controller_runtime.manager.endpoints import Endpoint, exposition, probes
+from controller_runtime.manager.endpoints import Answer, Endpoint, exposition, probes
 from controller_runtime.manager.healthz import Check, CheckFailedError, ping
 from controller_runtime.manager.runnable import Group, Runnable, RunningGroup, group_of, run_all
 from controller_runtime.recorder import EventBroadcaster, EventRecorder
@@ -57,7 +59,7 @@ class Manager:
             namespaces: what the cache is limited to; empty means the whole cluster.
             metrics_bind_address: where `/metrics` is served; "" or "0" means nowhere.
             health_probe_bind_address: where `/healthz` and `/readyz` are served; "" or "0" means nowhere.
-            graceful_shutdown_timeout: seconds that everything together may take to end.
+            graceful_shutdown_timeout: seconds that everything together may take to end; `math.inf` for no limit.
             max_staleness: seconds without proof of life from the API server after which this replica says that it is
                 not ready; None never.
 
@@ -78,29 +80,37 @@ class Manager:
         self._started = False
         self._draining = False
         self._failure: asyncio.Future[None] | None = None
+        self._stuck: asyncio.Future[LeaderWorkStuckError] | None = None
         self._healthz: dict[str, Check] = {"ping": ping}
         self._readyz: dict[str, Check] = {"running": self._check_running, "informers": self._check_informers}
         self.add(self.cache, group=Group.CACHES)
-        self.probe_port = self._serve_probes(health_probe_bind_address)
-        self.metrics_port = self._serve_metrics(metrics_bind_address)
+        with contextlib.ExitStack() as cleanup:
+            answer = probes(self._healthz, self._readyz)
+            self.probe_port = self._serve(
+                health_probe_bind_address, "the probes (--health-probe-bind-address)", answer, cleanup
+            )
+            answer = exposition(metrics.REGISTRY)
+            self.metrics_port = self._serve(
+                metrics_bind_address, "the metrics (--metrics-bind-address)", answer, cleanup
+            )
+            cleanup.pop_all()
 
     def _make_elector(self, options: LeaderElection | None) -> LeaderElector | None:
         return (
             LeaderElector(self.replica_client, options, recorder=self.recorder("leader-election")) if options else None
         )
 
-    def _serve_probes(self, address: str) -> int | None:
+    def _serve(
+        self,
+        address: str,
+        purpose: str,
+        answer: Callable[[HTTPServerRequest], Answer],
+        cleanup: contextlib.ExitStack,
+    ) -> int | None:
         if address in ("", "0"):
             return None
-        answer = probes(self._healthz, self._readyz)
-        endpoint = Endpoint(address, "the probes (--health-probe-bind-address)", answer)
-        self.add(endpoint, group=Group.SERVERS)
-        return endpoint.port
-
-    def _serve_metrics(self, address: str) -> int | None:
-        if address in ("", "0"):
-            return None
-        endpoint = Endpoint(address, "the metrics (--metrics-bind-address)", exposition(metrics.REGISTRY))
+        endpoint = Endpoint(address, purpose, answer)
+        cleanup.callback(endpoint.close)
         self.add(endpoint, group=Group.SERVERS)
         return endpoint.port
 
@@ -150,6 +160,7 @@ class Manager:
             raise RuntimeError("a Manager can be started once")
         self._started = True
         self._failure = asyncio.get_running_loop().create_future()
+        self._stuck = asyncio.get_running_loop().create_future()
         broadcaster = asyncio.create_task(self._broadcaster.run(), name="event-broadcaster")
         broadcaster.add_done_callback(self._events_ended)
         try:
@@ -167,10 +178,16 @@ class Manager:
         stopping = asyncio.ensure_future(self._stop(broadcaster))
         while not stopping.done():
             with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.shield(asyncio.wait({stopping}))
-        stopping.result()
-        if (error := self._failed_with()) is not None:
-            raise error
+                await asyncio.wait({stopping})
+        failure, unfinished = self._failed_with(), stopping.exception()
+        if self._stuck is not None and self._stuck.done():
+            raise self._stuck.result()  # whenever that was found, and whatever else has failed or not ended
+        if unfinished is not None:
+            if failure is not None:
+                log.error("a part failed", exc_info=failure)
+            raise unfinished from failure
+        if failure is not None:
+            raise failure
 
     def _launch(self, group: Group, runnables: Sequence[Runnable]) -> None:
         self._running[group] = RunningGroup(runnables, self._fail)
@@ -181,8 +198,11 @@ class Manager:
             self._fail(error)
 
     def _fail(self, error: BaseException) -> None:
+        if isinstance(error, LeaderWorkStuckError) and self._stuck is not None:
+            self._stuck.set_result(error)
         if self._failure is None or self._failure.done() or self._draining:
-            log.error("a part failed while the process was ending", error=str(error) or type(error).__name__)
+            text = str(error) or type(error).__name__
+            log.error("a part failed while the process was ending", error=text, exc_info=error)
         else:
             self._failure.set_exception(error)
 
@@ -204,17 +224,19 @@ class Manager:
     async def _stop(self, broadcaster: asyncio.Task[None]) -> None:
         """Frontends first, so that nothing they hand on is lost; probes and metrics last."""
         self._draining = True
+        assert self._stuck is not None
         # With leader's work that goes on without the lease every second counts: another replica may lead by now.
-        grace = 0 if isinstance(self._failed_with(), LeaderWorkStuckError) else self._grace
-        until = asyncio.get_running_loop().time() + grace
+        hurry = self._stuck
+        until = asyncio.get_running_loop().time() + self._grace
         late: list[str] = []
         for group in (Group.SERVING, Group.OTHERS, Group.LEADER, Group.CACHES):
             if group in self._running:
-                late += await self._running[group].stop(until)
+                late += await self._running[group].stop(until, hurry)
         broadcaster.cancel()
-        await asyncio.wait({broadcaster}, timeout=_EVENTS_FLUSH_SECONDS)
+        flushed: set[asyncio.Future[Any]] = {broadcaster, hurry}
+        await asyncio.wait(flushed, timeout=_EVENTS_FLUSH_SECONDS, return_when=asyncio.FIRST_COMPLETED)
         if Group.SERVERS in self._running:
-            late += await self._running[Group.SERVERS].stop(until)
+            late += await self._running[Group.SERVERS].stop(until, hurry)
         await self._transport.close()
         if late:
             raise GracefulShutdownError(

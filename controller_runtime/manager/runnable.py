@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import enum
 from collections.abc import Callable, Iterable
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 
 log = structlog.get_logger(__name__)
+
+_PATIENCE_SECONDS = 3.0  # less than leader's work may take to end once the lease is lost
 
 
 class Runnable(Protocol):
@@ -45,6 +48,13 @@ def group_of(runnable: Runnable) -> Group:
     return Group.LEADER if getattr(runnable, "needs_leader_election", True) else Group.OTHERS
 
 
+def _start(runnable: Runnable) -> asyncio.Task[None]:
+    """A task that is named after the runnable and, where it has one, its name."""
+    name = getattr(runnable, "name", "")
+    kind = type(runnable).__name__
+    return asyncio.create_task(runnable.start(), name=f"runnable/{kind}/{name}" if name else f"runnable/{kind}")
+
+
 class CancelledInsideError(RuntimeError):
     """A runnable ended because something that it awaited was cancelled, although nobody stopped it: a bug in it."""
 
@@ -61,7 +71,7 @@ class RunningGroup:
         self._stopping = False
         self._tasks: set[asyncio.Task[None]] = set()
         for runnable in runnables:
-            task = asyncio.create_task(runnable.start(), name=f"runnable/{type(runnable).__name__}")
+            task = _start(runnable)
             self._tasks.add(task)
             task.add_done_callback(self._ended)
 
@@ -72,11 +82,12 @@ class RunningGroup:
         elif (error := task.exception()) is not None:
             self._on_failure(error)
 
-    async def stop(self, until: float) -> list[str]:
+    async def stop(self, until: float, hurry: asyncio.Future[Any] | None = None) -> list[str]:
         """Cancels the tasks and waits for them.
 
         Args:
             until: loop time after which it waits no longer.
+            hurry: once this is done, it does not wait either.
 
         Returns:
             The names of the tasks that have not ended by then.
@@ -85,22 +96,27 @@ class RunningGroup:
         pending = {task for task in self._tasks if not task.done()}
         for task in pending:
             task.cancel()
-        if pending:
+        ends = set() if hurry is None else {hurry}
+        while pending:
             left = max(0.0, until - asyncio.get_running_loop().time())
-            _, pending = await asyncio.wait(pending, timeout=left)
+            await asyncio.wait(pending | ends, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+            pending = {task for task in pending if not task.done()}
+            if left == 0 or (hurry is not None and hurry.done()):
+                break
         return sorted(task.get_name() for task in pending)
 
 
 async def run_all(runnables: Iterable[Runnable]) -> None:
     """Runs runnables side by side until cancelled, or until one fails, whose exception it raises.
 
-    Either way all of them have ended when it returns; what the others raise at their end is logged.
+    Either way all of them have ended when it returns, however often it is cancelled: the elector goes by that when it
+    gives the lease up. What the others raise at their end is logged, and so is which of them take long to end.
 
     Raises:
         CancelledInsideError: one was cancelled by itself.
         Exception: what the first one that failed raised.
     """
-    tasks = [asyncio.create_task(r.start(), name=f"runnable/{type(r).__name__}") for r in runnables]
+    tasks = [_start(runnable) for runnable in runnables]
     failed: asyncio.Task[None] | None = None
     try:
         running = set(tasks)
@@ -114,11 +130,26 @@ async def run_all(runnables: Iterable[Runnable]) -> None:
     finally:
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        late = asyncio.get_running_loop().call_later(_PATIENCE_SECONDS, _name_unfinished, tasks)
+        await _all_ended(tasks)
+        late.cancel()
         for task in tasks:
             if task is not failed and not task.cancelled() and (error := task.exception()) is not None:
-                log.error("a part failed at its end", part=task.get_name(), error=str(error) or type(error).__name__)
+                text = str(error) or type(error).__name__
+                log.error("a part failed at its end", part=task.get_name(), error=text, exc_info=error)
     assert failed is not None
     if failed.cancelled():
         raise CancelledInsideError(failed.get_name())
     failed.result()
+
+
+async def _all_ended(tasks: Iterable[asyncio.Task[None]]) -> None:
+    while pending := [task for task in tasks if not task.done()]:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.wait(pending)
+
+
+def _name_unfinished(tasks: Iterable[asyncio.Task[None]]) -> None:
+    unfinished = sorted(task.get_name() for task in tasks if not task.done())
+    if unfinished:
+        log.warning("parts were cancelled and take long to end", parts=unfinished)

@@ -191,10 +191,17 @@ class EventBroadcaster:
             self._wake.set()
 
     async def _send_for_ever(self) -> None:
-        while True:
-            await self._send_queued(_TRIES)
-            self._wake.clear()
-            await self._wake.wait()
+        try:
+            while True:
+                await self._send_queued(_TRIES)
+                self._wake.clear()
+                await self._wake.wait()
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling() > 0:
+                raise
+            # A task group would not notice, and Events would pile up until they are dropped.
+            raise RuntimeError("sending Events ended by a cancellation that came from inside of it") from None
 
     async def _send_queued(self, tries: int) -> None:
         """Sends until the queue is empty. A series stays in it until it is settled, so that none is lost on the way."""
@@ -226,8 +233,7 @@ class EventBroadcaster:
 
     async def _write(self, series: Series) -> None:
         """Creates the Event, or brings its series up to date."""
-        if not series.created:
-            await self._create(series)
+        if not series.created and await self._create(series):
             return
         try:
             await self._client.patch(Event, series.event.key, {"series": to_json_value(series.series)})
@@ -240,13 +246,17 @@ class EventBroadcaster:
             series.created = False
             await self._create(series)
 
-    async def _create(self, series: Series) -> None:
+    async def _create(self, series: Series) -> bool:
+        """Creates the Event; says whether the API server knows the count now."""
         try:
             await self._client.create(msgspec.structs.replace(series.event, series=series.series))
         except AlreadyExistsError:
             # An earlier attempt was carried out although no answer came: nobody else uses such a name.
             log.debug("Event is there already", event_name=series.event.metadata.name)
+            series.created = True
+            return series.count == 1  # else it may have repeated since that attempt
         series.created = True
+        return True
 
     async def _sweep_regularly(self) -> None:
         while True:

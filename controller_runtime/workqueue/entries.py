@@ -51,13 +51,13 @@ class EntryHeap(Generic[K]):
             self._entries += 1
         entry.place = place
         heapq.heappush(self._places, (place, entry))
-        if len(self._places) > 2 * self._entries + _SLACK:
-            self._sweep()
+        self._sweep()
 
     def remove(self, entry: Entry[K]) -> None:
         """Takes the entry out, wherever it stands."""
         entry.place = None
         self._entries -= 1
+        self._sweep()
 
     def first(self) -> Entry[K] | None:
         """The entry with the smallest place, left where it is; None if there is no entry."""
@@ -84,5 +84,7 @@ class EntryHeap(Generic[K]):
         self._entries = 0
 
     def _sweep(self) -> None:
+        if len(self._places) <= 2 * self._entries + _SLACK:
+            return
         self._places = [(place, entry) for place, entry in self._places if entry.place is place]
         heapq.heapify(self._places)

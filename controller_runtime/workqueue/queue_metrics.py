@@ -19,8 +19,10 @@ from controller_runtime.metrics import (
 )
 
 _PRIORITY_LABELS = 25
-"""Distinct priorities per queue that get a series of their own."""
+"""Distinct priorities per name of a queue that get a series of their own."""
 _OTHER_PRIORITIES = "exceeded_cardinality_limit"
+_DEPTHS: dict[str, dict[int, Gauge]] = {}
+"""Those series by name of the queue; a controller makes a new queue of its name in each term of leadership."""
 
 
 class QueueMetrics:
@@ -38,7 +40,7 @@ class QueueMetrics:
         self._retries = WORKQUEUE_RETRIES.labels(*self._labels)
         self._queue_duration = WORKQUEUE_QUEUE_DURATION.labels(*self._labels)
         self._work_duration = WORKQUEUE_WORK_DURATION.labels(*self._labels)
-        self._depths: dict[int, Gauge] = {}
+        self._depths = _DEPTHS.setdefault(name, {})
         this = weakref.ref(self)
         WORKQUEUE_UNFINISHED.labels(*self._labels).set_function(lambda: sum(_ages(this())))
         WORKQUEUE_LONGEST_RUNNING.labels(*self._labels).set_function(lambda: max(_ages(this()), default=0.0))

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import Counter
 from collections.abc import Awaitable, Callable
 
 import pytest
+import structlog
+from structlog.testing import capture_logs
 
 from controller_runtime import metrics
 from controller_runtime.apimachinery import NamespacedName
@@ -316,3 +319,94 @@ def test_a_controller_that_could_do_nothing_is_refused(
 ) -> None:
     with pytest.raises(ValueError, match=words):
         Controller("idle", Recording(succeed), sources=[make() for make in sources], options=options)
+
+
+@pytest.mark.looptime
+async def test_a_reconciler_that_swallows_its_cancellation_does_not_keep_the_controller_running() -> None:
+    async def deaf(request: Request) -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(1_000)
+
+    reconciler = Recording(deaf)
+    begin = asyncio.get_running_loop().time()
+    await run_for(10, Controller("deaf", reconciler, sources=[ListSource(A, B)]))
+    assert asyncio.get_running_loop().time() - begin == pytest.approx(10)
+    assert [request for _, request in reconciler.runs] == [A]
+
+
+@pytest.mark.looptime
+async def test_an_error_at_the_end_is_not_retried() -> None:
+    async def refuse_to_end(request: Request) -> None:
+        try:
+            await asyncio.sleep(1_000)
+        except asyncio.CancelledError:
+            raise ConnectionError("cut off") from None
+
+    reconciler = Recording(refuse_to_end)
+    await run_for(10, Controller("cut-off", reconciler, sources=[ListSource(A)]))
+    await asyncio.sleep(1)
+    assert len(reconciler.runs) == 1
+
+
+@pytest.mark.looptime
+async def test_an_error_in_a_group_counts_as_what_it_is_and_is_logged_in_full() -> None:
+    async def fail_twice(request: Request) -> None:
+        raise ExceptionGroup("checks", [TerminalError("the spec makes no sense"), KeyError("x")])
+
+    reconciler = Recording(fail_twice)
+    with capture_logs() as lines:
+        await run_for(1_000, Controller("group", reconciler, sources=[ListSource(A)]))
+    assert len(reconciler.runs) == 1
+    assert count("group", "controller_runtime_terminal_reconcile_errors_total") == 1
+    assert count("group", "controller_runtime_reconcile_panics_total") == 1
+    (line,) = [line for line in lines if line["log_level"] == "error"]
+    assert isinstance(line["exc_info"], ExceptionGroup)
+
+
+def test_the_results_are_there_before_the_first_reconciliation() -> None:
+    Controller("not-started", Recording(succeed), sources=[ListSource(A)])
+    for result in ("success", "error", "requeue", "requeue_after"):
+        labels = {"controller": "not-started", "result": result}
+        assert metrics.REGISTRY.get_sample_value("controller_runtime_reconcile_total", labels) == 0
+
+
+@pytest.mark.looptime
+async def test_log_lines_of_a_run_name_the_controller_the_object_and_the_run() -> None:
+    async def fail(request: Request) -> None:
+        raise ConnectionError("no route")
+
+    with capture_logs(processors=[structlog.contextvars.merge_contextvars]) as lines:
+        await run_for(0.001, Controller("logged", Recording(fail), sources=[ListSource(A)]))
+    (line,) = [line for line in lines if line["log_level"] == "error"]
+    assert (line["event"], line["controller"], line["namespace"], line["name"], line["error"]) == (
+        "Reconciler error",
+        "logged",
+        "ns",
+        "a",
+        "no route",
+    )
+    assert len(line["reconcileID"]) == 36
+
+
+def test_the_metrics_have_the_names_of_controller_runtime() -> None:
+    Controller("named", Recording(succeed), sources=[ListSource(A)])
+    labels = {"controller": "named"}
+    for name in (
+        "controller_runtime_reconcile_errors_total",
+        "controller_runtime_terminal_reconcile_errors_total",
+        "controller_runtime_reconcile_panics_total",
+        "controller_runtime_reconcile_timeouts_total",
+        "controller_runtime_max_concurrent_reconciles",
+        "controller_runtime_active_workers",
+        "controller_runtime_reconcile_time_seconds_count",
+    ):
+        assert metrics.REGISTRY.get_sample_value(name, labels) is not None, name
+    for name in (
+        "workqueue_adds_total",
+        "workqueue_retries_total",
+        "workqueue_queue_duration_seconds_count",
+        "workqueue_work_duration_seconds_count",
+        "workqueue_unfinished_work_seconds",
+        "workqueue_longest_running_processor_seconds",
+    ):
+        assert metrics.REGISTRY.get_sample_value(name, {"name": "named", **labels}) is not None, name

@@ -428,3 +428,48 @@ async def test_before_the_election_the_fence_refuses_and_nobody_is_known_to_lead
     assert elector.leader_identity == ""
     with pytest.raises(LeadershipLostError, match="last seen holder nobody"):
         elector.fence()
+
+
+@pytest.mark.parametrize("duration", [None, 1])
+async def test_a_shorter_duration_written_by_hand_makes_no_second_leader(
+    api: LeaseApi, replica: Make, duration: int | None
+) -> None:
+    a, b = replica("a"), replica("b")
+    a.start()
+    await a.leads()
+    b.start()
+    await asyncio.sleep(1)
+    a.line.delay = lambda: 1.5  # a is slow to put its own duration back
+    api.edit(leaseDurationSeconds=duration)
+    for _ in range(100):
+        await asyncio.sleep(0.1)
+        assert not b.elector.is_leader
+
+
+async def test_a_lease_deleted_by_hand_makes_no_second_leader(api: LeaseApi, replica: Make) -> None:
+    a, b = replica("a"), replica("b")
+    a.start()
+    await a.leads()
+    b.start()
+    await asyncio.sleep(10)
+    a.line.cut = True  # a cannot learn of it
+    api.document = None
+    while not b.elector.is_leader:
+        await asyncio.sleep(0.1)
+        assert not (a.elector.is_leader and b.elector.is_leader)
+    assert now() < 10 + LEASE_DURATION + 2 * LONGEST_RETRY + 1
+
+
+async def test_after_a_deletion_the_leader_is_the_first_to_come_back(api: LeaseApi, replica: Make) -> None:
+    a, b = replica("a"), replica("b")
+    a.start()
+    await a.leads()
+    b.start()
+    await asyncio.sleep(10)
+    api.document = None
+    await asyncio.sleep(60)
+    assert (len(a.work.started), len(b.work.started)) == (2, 0)
+    await a.stop()
+    stopped = now()
+    await b.leads()
+    assert now() - stopped <= LONGEST_RETRY + ROUND_TRIPS

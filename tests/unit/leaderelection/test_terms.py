@@ -381,3 +381,67 @@ async def test_an_unexpected_error_about_the_lease_comes_out_of_run(api: LeaseAp
     with pytest.raises(ValueError, match="broken recorder"):
         await task
     assert len(a.work.ended) == 1
+
+
+async def test_a_cancellation_in_the_moment_of_a_loss_waits_for_the_work(api: LeaseApi, replica: Make) -> None:
+    class Notice(Events):
+        """Wakes whoever waits for the end of a term."""
+
+        def event(self, regarding: Object, type_: str, reason: str, action: str, note: str) -> None:
+            if action == "StopLeading":
+                lost.set()
+
+    for turns in range(5):
+        lost = asyncio.Event()
+        a = replica("a", recorder=Notice())
+        a.work.cleanup = 3
+        task = await leading(a)
+        api.edit(holderIdentity="thief")
+        await lost.wait()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait({task})
+        assert task.cancelled()
+        assert len(a.work.ended) == 1, f"the work goes on after a cancellation {turns} turns after the loss"
+        api.document = None
+
+
+async def test_work_that_failed_is_logged_if_the_release_is_cancelled(api: LeaseApi, replica: Make) -> None:
+    a = replica("a")
+    a.work.failure = RuntimeError("broken work")
+    task = await leading(a)
+    a.line.cut = True
+    with capture_logs() as lines:
+        a.work.fail.set()
+        await asyncio.sleep(1)
+        task.cancel()
+        await asyncio.wait({task})
+    assert task.cancelled()
+    assert [line["exc_info"] for line in lines if line["log_level"] == "error"] == [a.work.failure]
+
+
+async def test_work_that_ends_by_a_cancellation_from_inside_has_failed(api: LeaseApi, replica: Make) -> None:
+    async def await_what_others_cancelled() -> None:
+        shared = asyncio.get_running_loop().create_future()
+        shared.cancel()
+        await shared
+
+    task = replica("a").start(await_what_others_cancelled)
+    with pytest.raises(RuntimeError, match="cancellation that came from inside"):
+        await task
+    assert api.holder == ""
+
+
+async def test_work_that_runs_into_a_fence_again_and_again_is_not_started_in_a_tight_loop(
+    api: LeaseApi, replica: Make
+) -> None:
+    started: list[float] = []
+
+    async def fenced_by_another_lease() -> None:
+        started.append(now())
+        raise LeadershipLostError("fenced")
+
+    replica("a").start(fenced_by_another_lease)
+    await asyncio.sleep(60)
+    assert 60 / 4.6 < len(started) <= 60 / 2

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 from collections.abc import AsyncIterator
 
 import pytest
 from pytest_mock import MockerFixture
+from structlog.testing import capture_logs
 
+from controller_runtime.leaderelection import LeaderWorkStuckError
 from controller_runtime.manager import CheckFailedError, GracefulShutdownError, Group, Manager
 from tests.unit.cache.kinds import Gadget
 from tests.unit.cache.memory_api import MemoryApi
@@ -191,3 +194,41 @@ async def test_a_second_cancellation_does_not_leave_parts_behind(api: CloseableA
         await task
     assert notes == ["slow starts", "slow stops"]
     assert api.closed
+
+
+class Stuck:
+    """Work that does not end, or not soon, and an election that has noticed."""
+
+    def __init__(self, failure: Exception) -> None:
+        self._failure = failure
+
+    async def start(self) -> None:
+        await asyncio.sleep(1)
+        raise self._failure
+
+
+async def test_leaders_work_that_is_stuck_is_raised_at_once_as_what_it_is(
+    api: CloseableApi, mocker: MockerFixture
+) -> None:
+    manager = Manager(api)
+    mocker.patch.object(manager._broadcaster, "_flush", side_effect=functools.partial(asyncio.sleep, 2))
+    slow = Part("slow", [], stops_in=100)
+    manager.add(slow, group=Group.OTHERS)
+    manager.add(Stuck(LeaderWorkStuckError("work goes on")))
+    begin = asyncio.get_running_loop().time()
+    with pytest.raises(LeaderWorkStuckError, match="work goes on"):
+        await manager.start()
+    assert asyncio.get_running_loop().time() - begin == pytest.approx(1)
+    await asyncio.sleep(200)
+
+
+async def test_a_failure_is_not_hidden_by_parts_that_are_late(api: CloseableApi) -> None:
+    manager = Manager(api, graceful_shutdown_timeout=5)
+    manager.add(Part("slow", [], stops_in=100), group=Group.OTHERS)
+    failure = ValueError("broken")
+    manager.add(Stuck(failure))
+    with capture_logs() as lines, pytest.raises(GracefulShutdownError) as error:
+        await manager.start()
+    assert error.value.__cause__ is failure
+    assert [line["exc_info"] for line in lines if line["log_level"] == "error"] == [failure]
+    await asyncio.sleep(200)

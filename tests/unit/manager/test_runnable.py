@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from structlog.testing import capture_logs
 
 from controller_runtime.manager.runnable import Group, RunningGroup, group_of, run_all
 
@@ -106,3 +107,41 @@ async def test_a_cancellation_from_inside_is_a_failure() -> None:
     await group.stop(0)
     with pytest.raises(RuntimeError, match="came from inside"):
         await run_all([Forever(), CancelledInside()])
+
+
+class Named(Forever):
+    name = "ipxebootconfig"
+
+
+@pytest.mark.looptime
+async def test_a_part_that_takes_long_to_end_is_named() -> None:
+    with capture_logs() as lines, pytest.raises(TimeoutError):
+        async with asyncio.timeout(1):
+            await run_all([Named(10), Forever(2)])
+    assert [line["parts"] for line in lines if line["log_level"] == "warning"] == [["runnable/Named/ipxebootconfig"]]
+
+
+@pytest.mark.looptime
+@pytest.mark.parametrize("cancellations", [1, 3])
+async def test_run_all_waits_for_every_runnable_even_if_it_is_cancelled_while_they_end(cancellations: int) -> None:
+    slow = Forever(10)
+    task = asyncio.create_task(run_all([slow, Failing()]))
+    await asyncio.sleep(2)
+    for _ in range(cancellations):
+        task.cancel()
+        await asyncio.sleep(1)
+    with pytest.raises(ValueError, match="broken"):
+        await task
+    assert slow.ended
+
+
+@pytest.mark.looptime
+async def test_run_all_waits_for_every_runnable_if_it_is_cancelled_twice() -> None:
+    slow = Forever(10)
+    task = asyncio.create_task(run_all([slow]))
+    for _ in range(2):
+        await asyncio.sleep(1)
+        task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert slow.ended

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from pytest_mock import MockerFixture
 from structlog.testing import capture_logs
 
 from controller_runtime import metrics
@@ -482,3 +483,29 @@ def test_an_unusable_reason_is_a_mistake_in_the_code(reason: str) -> None:
     recorder = EventBroadcaster(Events()).recorder("test")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="1 to 128 characters"):
         record(recorder, reason=reason)
+
+
+@pytest.mark.looptime
+async def test_repetitions_while_the_answer_of_a_creation_is_lost_are_told() -> None:
+    events = Events()
+    events.lost_answers = [ConnectionLostError("reset")]
+    async with broadcasting(events) as recorder:
+        record(recorder)
+        await asyncio.sleep(5)
+        record(recorder)
+        record(recorder)
+        await asyncio.sleep(60)
+        assert len(events.created) == 1
+        assert [count for _, count in events.series] == [3]
+
+
+@pytest.mark.looptime
+async def test_a_cancellation_from_inside_a_request_is_a_failure_and_no_silence(mocker: MockerFixture) -> None:
+    events = Events()
+    mocker.patch.object(events, "create", side_effect=[asyncio.CancelledError, None])
+    broadcaster = EventBroadcaster(events)  # type: ignore[arg-type]
+    record(broadcaster.recorder("test"))
+    async with asyncio.timeout(1_000):
+        with pytest.raises(ExceptionGroup) as error:
+            await broadcaster.run()
+    assert error.group_contains(RuntimeError, match="cancellation that came from inside")

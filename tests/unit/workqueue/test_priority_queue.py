@@ -330,3 +330,14 @@ async def test_memory_stays_in_proportion_to_the_items() -> None:
     assert len(queue._waiting._places) < 100
     assert len(queue._ready._places) < 100
     queue.shut_down()
+
+
+async def test_items_that_stop_waiting_leave_nothing_behind() -> None:
+    queue = make_queue()
+    queue.add("soon", after=10)
+    for number in range(1000):
+        queue.add(f"item-{number}", after=36_000)
+    for number in range(1000):
+        queue.add(f"item-{number}")
+    assert len(queue._waiting._places) < 100
+    queue.shut_down()

@@ -147,3 +147,15 @@ async def test_a_later_queue_of_the_same_name_takes_over_the_series(
     assert sample(successor, "adds_total") == 2
     assert sample(successor, "depth", priority="0") == 0
     assert sample(successor, "unfinished_work_seconds") == 3
+
+
+async def test_queues_of_the_same_name_share_the_limit_of_priorities(queue: PriorityQueue[str]) -> None:
+    for priority in range(20):
+        queue.add(f"item-{priority}", priority=priority)
+    queue.shut_down()
+    successor = PriorityQueue[str](queue.name)
+    for priority in range(100, 120):
+        successor.add(f"item-{priority}", priority=priority)
+    assert sample(successor, "depth", priority="104") == 1
+    assert sample(successor, "depth", priority="105") is None
+    assert sample(successor, "depth", priority="exceeded_cardinality_limit") == 15
