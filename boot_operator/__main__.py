@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import resource
 import sys
 
 import structlog
@@ -17,12 +18,16 @@ from controller_runtime.client import ConfigError
 from controller_runtime.leaderelection import LeaderWorkStuckError
 from controller_runtime.manager import GracefulShutdownError, ListenError, run_until_signal
 
+MOST_FILES = 1 << 15
+"""What the process takes of the files that it may open: a connection for each of 20,000 machines, and some more."""
+
 log = structlog.get_logger("boot_operator")
 
 
 def main() -> None:
     """Runs the operator until a signal; exits with 1 and one line where it cannot run, with 2 for a wrong flag."""
     options = flags.parse(sys.argv[1:], os.environ)
+    allow_many_files()
     logging_setup.configure(level=logging.getLevelNamesMapping()[options.log_level.upper()], json=options.log_json)
     try:
         uvloop.run(_run(options))
@@ -33,6 +38,14 @@ def main() -> None:
     except Exception:
         log.exception("the operator failed")
         sys.exit(1)
+
+
+def allow_many_files() -> None:
+    """Raises the soft limit of open files, usually 1024, towards the hard one, as Go programs do by themselves."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(MOST_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 async def _run(options: flags.Options) -> None:

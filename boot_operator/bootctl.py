@@ -20,7 +20,15 @@ from controller_runtime import log as logging_setup
 from controller_runtime.apimachinery import find_condition
 from controller_runtime.cache import Cache
 from controller_runtime.client import AiohttpTransport, Client, ClientError, load_config
-from machines import BootError, BootSecrets, Machines, machine_uuid, network_identifier, register
+from machines import (
+    BootError,
+    BootSecrets,
+    Machines,
+    NoDefaultUKIError,
+    machine_uuid,
+    network_identifier,
+    register,
+)
 
 _SYNC_SECONDS = 20
 
@@ -89,22 +97,37 @@ def explanation(machines: Machines, cache: Cache, machine: str, service_url: str
         yield from _about(config)
     if not configs:
         return
-    uuid = configs[0].spec.system_uuid
+    uuid = next((config.spec.system_uuid for config in configs if machine_uuid(config.spec.system_uuid)), "")
     yield ""
     for config in configs:
         if isinstance(config, HTTPBootConfig):
-            yield f"HTTP boot   {config.spec.uki_url or 'no UKI'} from {_name(config)}"
+            yield f"HTTP boot   {_http_boot(machines, config)}"
+    if not uuid:
+        nothing = f"{_name(configs[0])} has no spec.systemUUID, by which the machine asks"
+        yield from (f"Ignition    {nothing}", f"iPXE script {nothing}")
+        return
     try:
         ignition = machines.ignition(uuid)
         yield f"Ignition    {len(ignition.body)} bytes from {_name(ignition.config)}"
     except BootError as error:
         yield f"Ignition    {error}"
     try:
-        script = machines.ipxe_script(uuid, service_url)
+        script = machines.ipxe_script(uuid, service_url.rstrip("/"))
         yield f"iPXE script from {_name(script.config)}:"
         yield from (f"    {line}" for line in script.body.decode(errors="replace").splitlines())
     except BootError as error:
         yield f"iPXE script {error}"
+
+
+def _http_boot(machines: Machines, config: HTTPBootConfig) -> str:
+    """What a DHCP server is told that asks by the addresses in the configuration."""
+    try:
+        found = machines.http_boot(config.spec.network_identifiers)
+    except NoDefaultUKIError:
+        return f"{_name(config)} has no spec.networkIdentifiers, by which a DHCP server asks"
+    except BootError as error:
+        return str(error)
+    return f"{found.uki_url or 'no UKI'} from {_name(config)}"
 
 
 def _named_by(cache: Cache, machine: str) -> Sequence[BootConfig]:

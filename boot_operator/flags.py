@@ -1,7 +1,7 @@
 """The flags of `boot-operator`: names, defaults and forms of the Go operator, so that existing manifests keep working.
 
 As with Go's flag package one dash or two may be written, a value follows `=` or a blank, and a switch may be given a
-value (`--metrics-secure=false`).
+value after `=` alone (`--metrics-secure=false`).
 """
 
 from __future__ import annotations
@@ -87,8 +87,8 @@ def enabled_controllers(text: str) -> frozenset[str]:
         argparse.ArgumentTypeError: a name is unknown.
     """
     names = _names(text)
-    unknown = sorted({name.removeprefix("-") for name in names} - {*CONTROLLERS, *_CONTROLLERS_TO_COME, "*"})
-    if unknown:
+    known = {"*"} | {f"{sign}{name}" for name in (*CONTROLLERS, *_CONTROLLERS_TO_COME) for sign in ("", "-")}
+    if unknown := sorted(set(names) - known):
         raise argparse.ArgumentTypeError(f"unknown controller {unknown[0]!r}; there are: {', '.join(CONTROLLERS)}")
     chosen = {name for name in names if not name.startswith("-")}
     switched_off = {name.removeprefix("-") for name in names if name.startswith("-")}
@@ -148,7 +148,10 @@ def _parser() -> argparse.ArgumentParser:
     add("--zap-encoder", choices=("json", "console"), default=None, help="form of log lines")
     add("--zap-log-level", default=None, metavar="LEVEL", help="debug, info, warn or error (default: info)")
     for name in _WITHOUT_EFFECT:
-        add(name, default=None, nargs="?", const="true", help=argparse.SUPPRESS)
+        if name == "--enable-http2":  # the one switch among them
+            add(name, default=None, nargs="?", const="true", help=argparse.SUPPRESS)
+        else:
+            add(name, default=None, help=argparse.SUPPRESS)
     return parser
 
 
@@ -210,6 +213,9 @@ def _normalised(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> li
         action = actions.get(argument)
         if action is not None and action.nargs is None and rest:
             argument = f"{argument}={rest.pop(0)}"
+        elif action is not None and action.nargs == "?" and rest and not rest[0].startswith("-"):
+            # For Go the switch is on then, and this argument and all flags after it count for nothing.
+            parser.error(f"argument {argument}: the value of a switch follows '=', write {argument}={rest[0]}")
         normalised.append(argument)
     return normalised
 
@@ -230,12 +236,13 @@ def _log_json(values: Any) -> bool:
 
 
 def _log_level(parser: argparse.ArgumentParser, text: str | None) -> str:
-    """Zap's names, and its numbers: 0 is info, 1 and more is debug."""
+    """Zap's names in any case, and its numbers: 0 is info, 1 and more is debug."""
     if text is None:
         return "info"
+    text = text.lower()
     if text.isdecimal():
         return "info" if text == "0" else "debug"
-    names = {"debug": "debug", "info": "info", "warn": "warning", "warning": "warning", "error": "error"}
+    names = {"warn": "warning", "panic": "critical"} | {name: name for name in ("debug", "info", "warning", "error")}
     if text not in names:
         parser.error(f"argument --zap-log-level: {text!r} is no level; write debug, info, warn or error")
     return names[text]

@@ -60,16 +60,21 @@ class BootConfigReconciler(Generic[ConfigT]):
         if config is None or config.metadata.deletion_timestamp is not None:
             return None
         problem = await self._problem(config)
+        before = config
 
         def judge(current: ConfigT) -> ConfigT:
+            nonlocal before
+            before = current
             # What was found out about one generation says nothing about another: that one's change leads to a new run.
             return judged(current, problem) if _version(current) == _version(config) else current
 
         try:
             written = await patch_status(self._client, config, judge)
-        except NotFoundError:
+        except NotFoundError as error:
+            if error.kind_is_missing:  # a proxy without an API server, or the CRD was removed
+                raise
             return None
-        self._tell(config, written)
+        self._tell(before, written)
         is_open = isinstance(problem, NotAvailableYetError)
         return Result(requeue_after=_ASK_AGAIN_SECONDS) if is_open else None
 

@@ -10,7 +10,7 @@ from api.v1alpha1 import BootConfig, HTTPBootConfig, IPXEBootConfig
 from controller_runtime.cache import Cache
 from machines import ipxe
 from machines.content import secret_content
-from machines.errors import NoDefaultUKIError, NoIgnitionError, UnknownMachineError
+from machines.errors import InvalidFieldError, NoDefaultUKIError, NoIgnitionError, UnknownMachineError
 from machines.ignition import ignition_payload
 from machines.index import NETWORK_IDENTIFIER, SYSTEM_UUID, network_identifiers, system_uuids
 from machines.keys import machine_uuid, network_identifier
@@ -153,6 +153,8 @@ class Machines:
         Raises:
             BootError: what stands in the way, or what could not be found out (`NotAvailableYetError`).
         """
+        if isinstance(config, IPXEBootConfig) and not system_uuids(config):
+            raise InvalidFieldError(config, "spec.systemUUID", "is empty, set it to the UUID of the machine")
         select((config, *self.rivals(config)))
         namespace = config.metadata.namespace
         if name := config.ignition_secret_name:

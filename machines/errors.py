@@ -25,6 +25,8 @@ from api.v1alpha1 import BootConfig, Reason
 from controller_runtime.apimachinery import NamespacedName
 from machines.stage import Stage
 
+_MOST_NAMES = 8  # the text goes into conditions, which hold 32 kB, and any number of objects may copy one UUID
+
 
 class BootError(Exception):
     """Base of the tree.
@@ -54,7 +56,9 @@ class AmbiguousMachineError(BootError):
     def __init__(self, configs: Iterable[BootConfig]) -> None:
         self.configs = tuple(sorted(configs, key=lambda config: config.key))
         kind = type(self.configs[0]).resource.kind
-        names = ", ".join(str(config.key) for config in self.configs)
+        names = ", ".join(str(config.key) for config in self.configs[:_MOST_NAMES])
+        if (more := len(self.configs) - _MOST_NAMES) > 0:
+            names += f" and {more} more"
         super().__init__(f"several objects of kind {kind} name this machine, delete all but one: {names}")
 
 

@@ -12,9 +12,14 @@ from api.v1alpha1 import IPXEBootConfig
 from machines.errors import InvalidFieldError
 
 RENDERED_SCRIPTS = 16_384
-"""Scripts kept at once: about 1 kB each, so 16 MB at most."""
+"""Scripts kept at once: about 1 kB each, so 16 MB."""
+LONGEST_KEPT = 4096
+"""Bytes. A longer script is rendered anew for each request: clients choose the Host, and thereby how many are kept."""
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_NO_URL_STARTS = ("#", ";", "&", "|", "-")
+"""What would be a comment, an operator or an option for iPXE; it is that at the start of a word alone, and a URL has no
+blanks. Settings (`${buildarch}`) are for iPXE to fill in."""
 _CONSOLES = "console=ttyS0,115200 console=tty0 console=ttyAMA0 earlyprintk=ttyS0,115200 consoleblank=0"
 
 
@@ -36,7 +41,8 @@ def default_script(config: IPXEBootConfig, service_url: str) -> bytes:
     """The script that boots the kernel and initrd of the configuration.
 
     Raises:
-        InvalidFieldError: a URL is missing, or holds a control character: a newline would add lines to the script.
+        InvalidFieldError: a URL is missing, holds a control character (a newline would add lines to the script), or is
+            not one word for iPXE.
     """
     kernel = _url(config, "kernelURL", config.spec.kernel_url, required=True)
     initrd = _url(config, "initrdURL", config.spec.initrd_url, required=True)
@@ -63,6 +69,12 @@ def _url(config: IPXEBootConfig, name: str, value: str, *, required: bool = Fals
         raise InvalidFieldError(config, f"spec.{name}", "is empty, set it to a URL")
     if _CONTROL.search(value):
         raise InvalidFieldError(config, f"spec.{name}", "contains a newline or another control character, remove it")
+    if " " in value or value.startswith(_NO_URL_STARTS):
+        raise InvalidFieldError(
+            config,
+            f"spec.{name}",
+            f"is no URL for iPXE: it contains a blank or begins with one of {' '.join(_NO_URL_STARTS)}",
+        )
     return value
 
 
@@ -78,7 +90,9 @@ class ScriptCache:
         key = (config.metadata.uid, config.metadata.generation, service_url)
         script = self._scripts.get(key)
         if script is None:
-            script = self._scripts[key] = default_script(config, service_url)
+            script = default_script(config, service_url)
+            if len(script) <= LONGEST_KEPT:
+                self._scripts[key] = script
             if len(self._scripts) > self._size:
                 self._scripts.popitem(last=False)
         else:

@@ -11,7 +11,11 @@ import ipaddress
 import re
 
 _UUID = re.compile(r"\{?([0-9a-f]{8})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{12})\}?")
-_MAC = re.compile(r"[0-9a-f]{2}([:-])(?:[0-9a-f]{2}\1){4}[0-9a-f]{2}|(?:[0-9a-f]{4}\.){2}[0-9a-f]{4}|[0-9a-f]{12}")
+_MAC = re.compile(
+    r"[0-9a-f]{2}([:.-])(?:[0-9a-f]{2}\1){4}[0-9a-f]{2}"
+    r"|[0-9a-f]{4}([:.-])[0-9a-f]{4}\2[0-9a-f]{4}"
+    r"|[0-9a-f]{6}[:.-]?[0-9a-f]{6}"
+)
 _MAC_SEPARATORS = str.maketrans("", "", ":-.")
 
 
@@ -29,7 +33,7 @@ def machine_uuid(text: str) -> str:
 def network_identifier(text: str) -> str:
     """The MAC or IP address in its one form; other text is only stripped and case-folded.
 
-    - MAC: colons, dashes, Cisco's dots or nothing between the digits, in any case: `aa:bb:cc:dd:ee:ff`.
+    - MAC: colons, dashes, dots or nothing between each two, four or six digits, in any case: `aa:bb:cc:dd:ee:ff`.
     - IP: lower case and compressed; an IPv4 address mapped into IPv6 becomes IPv4; a zone (`%eth0`) is dropped, because
       it means something on one host alone.
     """

@@ -113,7 +113,7 @@ class _Entry:
         "content",
         "error",
         "failures",
-        "fetching",
+        "fetch",
         "outcome",
         "references",
         "retry",
@@ -137,7 +137,8 @@ class _Entry:
         self.failures = 0
         """Failed fetches in a row."""
         self.retry: asyncio.TimerHandle | None = None
-        self.fetching = False
+        self.fetch: asyncio.Task[None] | None = None
+        """The request under way."""
         self.wanted = False
         """A machine asked while the content was not at hand."""
 
@@ -214,10 +215,12 @@ class BootSecrets:
                 for _, registration in self._registrations:
                     await registration.wait_synced()
                 self._tasks = tasks
-                self._begin()
-                await asyncio.get_running_loop().create_future()
+                try:
+                    self._begin()
+                    await asyncio.get_running_loop().create_future()
+                finally:
+                    self._tasks = None  # the end of a fetch begins no other one any more
         finally:
-            self._tasks = None
             for informer, registration in self._registrations:
                 informer.remove_handler(registration)
             for entry in self._entries.values():
@@ -317,6 +320,9 @@ class BootSecrets:
             return
         self._drop_content(key, entry)
         entry.cancel_retry()
+        if entry.fetch is not None:
+            # Whoever refers to the Secret next asks anew, and there shall be one request for it at a time.
+            entry.fetch.cancel()
         del self._entries[key]
         self._queue.pop(key, None)
         self._note_failure(key, "")
@@ -340,7 +346,7 @@ class BootSecrets:
     # Fetching
 
     def _enqueue(self, key: NamespacedName, entry: _Entry, *, urgent: bool = False) -> None:
-        if entry.fetching:
+        if entry.fetch is not None:
             return
         entry.cancel_retry()
         self._queue.setdefault(key, None)
@@ -353,9 +359,9 @@ class BootSecrets:
             key, _ = self._queue.popitem(last=False)
             entry = self._entries[key]
             if entry.wanted or entry.waiters or self._has_room_for(entry):
-                entry.fetching = True
                 self._running += 1
-                self._tasks.create_task(self._fetch(key, entry), name=f"secret/{key}")
+                entry.fetch = self._tasks.create_task(self._fetch(key, entry), name=f"secret/{key}")
+                entry.fetch.add_done_callback(self._fetch_ended)
             else:
                 entry.reset()
                 self._say_full()
@@ -366,19 +372,25 @@ class BootSecrets:
         version = entry.version
         try:
             answer = _content_of(await self._client.get(Secret, key))
-        except NotFoundError:
-            answer = _ABSENT
         except ClientError as error:
-            answer = SecretAnswer(SecretState.FAILED, error=str(error) or type(error).__name__)
+            # A bare 404 is a proxy's word: it must not take from a machine what exists.
+            is_gone = isinstance(error, NotFoundError) and not error.kind_is_missing
+            answer = _ABSENT if is_gone else SecretAnswer(SecretState.FAILED, error=str(error) or type(error).__name__)
+        except asyncio.CancelledError:
+            if self._tasks is None or self._entries.get(key) is not entry:
+                raise
+            # Nobody here did that: what the request went through was closed.
+            answer = SecretAnswer(SecretState.FAILED, error="the request was cancelled")
         except Exception as error:
             # A bug: it must not cost all others their Secrets.
             log.exception("cannot read a Secret", secret=str(key))
             answer = SecretAnswer(SecretState.FAILED, error=type(error).__name__)
-        finally:
-            entry.fetching = False
-            self._running -= 1
+        entry.fetch = None
         if self._entries.get(key) is entry:
             self._fetched(key, entry, version, answer)
+
+    def _fetch_ended(self, _: asyncio.Task[None]) -> None:
+        self._running -= 1
         self._pump()
 
     def _fetched(self, key: NamespacedName, entry: _Entry, asked: Version | None, answer: SecretAnswer) -> None:

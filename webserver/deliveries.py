@@ -14,7 +14,8 @@ Rules:
 - Nothing is lost while the API server is away: writes are retried with back-off. An object that is gone, or whose name
   now belongs to another one (uid), is dropped.
 
-The times compared are wall clocks of replicas, which are assumed to agree within a few seconds.
+The times compared are wall clocks of replicas, which are assumed to agree within a few seconds. A time that lies more
+than a minute ahead is from a clock that was wrong or has been put back, and does not count.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ import random
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeGuard
 
 import msgspec
 import structlog
@@ -135,7 +136,7 @@ class DeliveryRecorder:
         current = _Delivery(self._clock(), config.metadata.generation)
         noted = self._noted.get((config.metadata.uid, stage))
         written = _delivery_of(find_condition(config.status.conditions, stage.condition_type))
-        known = max(filter(None, (noted, written)), default=None)
+        known = max((known for known in (noted, written) if _counts(known, current.time)), default=None)
         if known is None or current.time - known.time >= MINUTE:
             return current
         return None if known.generation >= current.generation else _Delivery(known.time, current.generation)
@@ -144,7 +145,9 @@ class DeliveryRecorder:
         self._noted[key] = delivery
         self._noted.move_to_end(key)
         oldest_of_interest = self._clock() - MINUTE
-        while len(self._noted) > MAX_PENDING or next(iter(self._noted.values())).time <= oldest_of_interest:
+        while self._noted:
+            if len(self._noted) <= MAX_PENDING and next(iter(self._noted.values())).time > oldest_of_interest:
+                break
             self._noted.popitem(last=False)
 
     async def start(self) -> None:
@@ -182,7 +185,12 @@ class DeliveryRecorder:
         try:
             was_written = await self._patch(pending, stages)
         except ClientError as error:
-            self._retry_later(pending, stages, error)
+            self._retry_later(pending, stages, str(error))
+        except asyncio.CancelledError:
+            if not self._is_running:
+                raise
+            # Nobody here did that: what the request went through was closed.
+            self._retry_later(pending, stages, "the request was cancelled")
         except Exception:
             # A bug: this record is lost, and machines go on being served.
             log.exception("cannot record a delivery", kind=pending.kind.resource.kind, object=str(pending.key))
@@ -196,10 +204,12 @@ class DeliveryRecorder:
         config: BootConfig | None = self._cache.get(pending.kind, pending.key)
         if config is None:
             return False
-        change = functools.partial(_with_deliveries, uid=pending.uid, stages=stages)
+        change = functools.partial(_with_deliveries, uid=pending.uid, stages=stages, current=self._clock())
         try:
             result = await patch_status(self._client, config, change)
-        except NotFoundError:
+        except NotFoundError as error:
+            if error.kind_is_missing:  # a proxy without an API server, or the CRD was removed
+                raise
             return False
         return result.metadata.uid == pending.uid
 
@@ -217,12 +227,12 @@ class DeliveryRecorder:
         if not self._pending:
             self._flushed.set()
 
-    def _retry_later(self, pending: _Pending, stages: Mapping[Stage, _Delivery], error: ClientError) -> None:
+    def _retry_later(self, pending: _Pending, stages: Mapping[Stage, _Delivery], error: str) -> None:
         for stage in stages:
             deliveries(stage.label, "failed").inc()
         if not self._is_failing:
             self._is_failing = True
-            log.warning("cannot record deliveries, trying again", error=str(error), object=str(pending.key))
+            log.warning("cannot record deliveries, trying again", error=error, object=str(pending.key))
         delay = min(_LONGEST_RETRY_SECONDS, _FIRST_RETRY_SECONDS * 2 ** min(pending.failures, 10))
         pending.failures += 1
         self._schedule(pending, _RETRY_SECONDS_WHEN_FLUSHING if self._is_flushing else delay * random.uniform(0.5, 1))
@@ -260,7 +270,14 @@ def _delivery_of(condition: Condition | None) -> _Delivery | None:
     return _Delivery(condition.last_transition_time, condition.observed_generation)
 
 
-def _with_deliveries(config: BootConfig, *, uid: str, stages: Mapping[Stage, _Delivery]) -> BootConfig:
+def _counts(known: _Delivery | None, current: datetime) -> TypeGuard[_Delivery]:
+    """Whether there is a delivery, and the clock that dated it was right."""
+    return known is not None and known.time - current <= MINUTE
+
+
+def _with_deliveries(
+    config: BootConfig, *, uid: str, stages: Mapping[Stage, _Delivery], current: datetime
+) -> BootConfig:
     """The object with the deliveries in its conditions.
 
     The very same object if they tell nothing new, or if it is another one (uid) that took the name.
@@ -269,17 +286,19 @@ def _with_deliveries(config: BootConfig, *, uid: str, stages: Mapping[Stage, _De
         return config
     conditions = config.status.conditions
     for stage, delivery in stages.items():
-        conditions = _with_delivery(conditions, stage, delivery)
+        conditions = _with_delivery(conditions, stage, delivery, current)
     if conditions is config.status.conditions:
         return config
     return msgspec.structs.replace(config, status=msgspec.structs.replace(config.status, conditions=conditions))
 
 
-def _with_delivery(conditions: tuple[Condition, ...], stage: Stage, delivery: _Delivery) -> tuple[Condition, ...]:
+def _with_delivery(
+    conditions: tuple[Condition, ...], stage: Stage, delivery: _Delivery, current: datetime
+) -> tuple[Condition, ...]:
     """Replaces the stage's condition, its time too, which `set_condition` would keep while the status is the same."""
     found = find_condition(conditions, stage.condition_type)
     known = _delivery_of(found)
-    if known is not None and delivery.time - known.time < MINUTE:
+    if _counts(known, current) and delivery.time - known.time < MINUTE:
         if known.generation >= delivery.generation:
             return conditions
         delivery = _Delivery(known.time, delivery.generation)

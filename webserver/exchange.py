@@ -20,7 +20,8 @@ class Request:
     target: str
     """As in the request line: path and query, percent-encoded."""
     headers: Mapping[str, str]
-    """By Title-Case name; several headers of one name are one value with commas."""
+    """By Title-Case name; several headers of one name are one value with commas, but of X-Forwarded-For only the first
+    counts: a proxy on the way may add one with the address of the DHCP server, which is not the machine's."""
     local_port: int
     """The port that the request arrived on."""
 

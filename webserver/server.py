@@ -285,6 +285,8 @@ class _Exchange(HTTPMessageDelegate):
             self._server.ended(self)
             return
         method, target, _ = self._start_line
+        if len(forwarded := self._headers.get_list("X-Forwarded-For")) > 1:
+            self._headers["X-Forwarded-For"] = forwarded[0]
         port = stream.socket.getsockname()[1]
         response = self._server.respond(Request(method, target, self._headers, port))
         line = ResponseStartLine("HTTP/1.1", response.status, _REASONS[response.status])

@@ -65,9 +65,14 @@ def test_controllers_are_chosen_by_name(arguments: tuple[str, ...], expected: se
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
+        pytest.param(("--controllers=-*",), "unknown controller '-*'", id="minus star"),
         pytest.param(("--controllers=ipxe",), "unknown controller 'ipxe'; there are: ipxebootconfig", id="controller"),
         pytest.param(("--no-such-flag",), "--no-such-flag", id="flag"),
         pytest.param(("--metrics-secure=maybe",), "'maybe' is neither true nor false", id="switch"),
+        pytest.param(
+            ("--leader-elect", "false", "--zap-devel"), "write --leader-elect=false", id="switch, value after a blank"
+        ),
+        pytest.param(("-enable-http2", "false"), "write --enable-http2=false", id="the same with one dash"),
         pytest.param(("--max-staleness=10",), "write for example 30s", id="duration"),
         pytest.param(("--zap-log-level=loud",), "'loud' is no level", id="level"),
         pytest.param(("--ipxe-service-port=http",), "--ipxe-service-port", id="number"),
@@ -130,6 +135,8 @@ def test_flags_of_the_go_operator_without_effect_are_accepted_and_named() -> Non
         pytest.param(("--zap-encoder=json",), "info", True, id="encoder"),
         pytest.param(("--zap-log-level=2",), "debug", False, id="zap's number"),
         pytest.param(("--zap-log-level=error",), "error", False, id="zap's name"),
+        pytest.param(("--zap-log-level=INFO",), "info", False, id="zap's name in any case"),
+        pytest.param(("--zap-log-level=panic",), "critical", False, id="zap's highest"),
     ],
 )
 def test_log_settings_follow_zaps_flags(arguments: tuple[str, ...], level: str, json: bool) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from api.v1alpha1 import IPXEBootConfig
 from controller_runtime.apimachinery import NamespacedName
+from controller_runtime.client import NotFoundError
 from controller_runtime.controller import Result
 from controller_runtime.recorder import EventRecorder
 from controllers.boot_config import BootConfigReconciler
@@ -83,6 +84,38 @@ async def test_what_is_said_already_is_not_written_again() -> None:
         await reconciler(lab)[0].reconcile(KEY)
         await reconciler(lab)[0].reconcile(KEY)
         assert len(api.patches) == 1
+
+
+async def test_what_is_said_already_is_no_event_though_the_informer_lags() -> None:
+    api = BootApi()
+    api.ipxe("a", ignition="s")
+    async with running(make_lab(api)) as lab:
+        subject, events = reconciler(lab)
+        subject._cache = Mock(get=Mock(return_value=lab.config(IPXEBootConfig, "a")))
+        for _ in range(3):
+            await subject.reconcile(KEY)
+        assert len(api.patches) == 1
+        assert events.event.call_count == 1
+
+
+async def test_a_404_that_is_no_api_servers_word_is_an_error_which_is_retried() -> None:
+    api = BootApi()
+    api.ipxe("a")
+    async with running(make_lab(api)) as lab:
+        api.misrouted = True
+        with pytest.raises(NotFoundError):
+            await reconciler(lab)[0].reconcile(KEY)
+        api.misrouted = False
+        await reconciler(lab)[0].reconcile(KEY)
+        assert ready(api.status_of(IPXEBootConfig, "a"))["status"] == "True"
+
+
+async def test_an_object_that_is_deleted_meanwhile_is_no_error() -> None:
+    api = BootApi()
+    api.ipxe("a")
+    async with running(make_lab(api)) as lab:
+        api.before_patch = lambda: api.delete(IPXEBootConfig, "a", NAMESPACE)
+        assert await reconciler(lab)[0].reconcile(KEY) is None
 
 
 async def test_an_object_that_is_gone_is_no_error() -> None:

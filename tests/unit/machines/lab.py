@@ -40,6 +40,7 @@ class BootApi(MemoryApi):
         most_patches: how many patches were under way at once.
         patching: closed, it holds patches back.
         before_patch: called once before the next patch is carried out.
+        misrouted: reads of single objects and patches are answered by a proxy that knows no API server.
     """
 
     def __init__(self) -> None:
@@ -52,6 +53,7 @@ class BootApi(MemoryApi):
         self.most_patches = 0
         self.patching = Gate()
         self.before_patch: Callable[[], object] | None = None
+        self.misrouted = False
 
     def ipxe(self, name: str, namespace: str = NAMESPACE, **spec: Any) -> Document:
         """Creates an IPXEBootConfig; the references are given by name."""
@@ -90,6 +92,8 @@ class BootApi(MemoryApi):
             if tail:
                 name, _, subresource = tail.partition("/")
                 key = NamespacedName(head.rpartition("/")[2], name)
+                if self.misrouted:
+                    return ApiResponse(status=404, headers={}, body=b"404 page not found\n")
                 if request.method == "PATCH" and subresource == "status":
                     return await self._patch(resource, key, json.loads(request.body or b""))
                 return await self._read(resource, key)

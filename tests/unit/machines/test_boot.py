@@ -294,6 +294,29 @@ async def test_a_verdict_names_the_field_that_cannot_be_used() -> None:
             await lab.machines.verify(lab.config(IPXEBootConfig, "a"))
 
 
+@pytest.mark.parametrize("script", [{}, {"script": "t"}], ids=["default script", "custom script"])
+async def test_a_verdict_names_a_blank_uuid_by_which_no_machine_can_ask_for_a_script(script: dict[str, str]) -> None:
+    api = BootApi()
+    api.ipxe("a", systemUUID=" ", **script)
+    api.secret("t", ipxe_script=b"#!ipxe\n")
+    async with running(make_lab(api)) as lab:
+        with pytest.raises(InvalidFieldError, match=r"spec\.systemUUID is empty"):
+            await lab.machines.verify(lab.config(IPXEBootConfig, "a"))
+
+
+async def test_many_rivals_do_not_make_the_message_longer_than_a_condition_may_be() -> None:
+    api = BootApi()
+    for number in range(300):
+        api.ipxe(f"machine-{number:03}-{'x' * 150}")
+    async with running(make_lab(api)) as lab:
+        with pytest.raises(AmbiguousMachineError) as caught:
+            lab.machines.ipxe_script(UUID, "http://boot")
+        assert len(caught.value.configs) == 300
+        assert "lab/machine-001-" in str(caught.value)
+        assert str(caught.value).endswith(" and 292 more")
+        assert len(str(caught.value)) < 32768
+
+
 async def test_a_custom_script_needs_no_urls() -> None:
     api = BootApi()
     api.ipxe("a", kernelURL="", script="t")

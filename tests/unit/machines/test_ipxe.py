@@ -75,6 +75,32 @@ def test_a_control_character_in_a_url_is_an_error_that_names_the_field(
     assert str(caught.value).startswith(f"IPXEBootConfig lab/a: {json_name} ")
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        pytest.param("http://images/x || shell", id="a command on failure"),
+        pytest.param("http://images/x && shell", id="a command on success"),
+        pytest.param("http://images/x ; shell", id="another command"),
+        pytest.param("http://images/x single", id="an argument"),
+        pytest.param(" ", id="nothing but a blank"),
+        pytest.param("#x", id="a comment"),
+        pytest.param("||", id="nothing but an operator"),
+        pytest.param("--help", id="an option"),
+    ],
+)
+@pytest.mark.parametrize("field", ["kernel_url", "initrd_url", "squashfs_url"])
+def test_what_ipxe_would_not_take_as_one_word_is_an_error(field: str, value: str) -> None:
+    with pytest.raises(InvalidFieldError, match="is no URL for iPXE"):
+        default_script(config(**{field: value}), SERVICE)
+
+
+@pytest.mark.parametrize(
+    "value", ["http://${next-server}/${buildarch}/x", "http://h/x?a=b&c=d#e", "/x", "tftp://h/x;y"]
+)
+def test_settings_and_every_form_of_url_are_for_ipxe_to_resolve(value: str) -> None:
+    assert f"set kernel-url {value}\n" in default_script(config(kernel_url=value), SERVICE).decode()
+
+
 @pytest.mark.parametrize("field", ["kernel_url", "initrd_url"])
 def test_a_missing_url_is_an_error(field: str) -> None:
     with pytest.raises(InvalidFieldError, match="is empty, set it to a URL"):
@@ -99,6 +125,14 @@ def test_a_script_is_rendered_once_per_uid_generation_and_service() -> None:
     assert cache.default_script(config(generation=2), SERVICE) is not first
     assert cache.default_script(config(uid="uid-2"), SERVICE) is not first
     assert b"http://other:1" in cache.default_script(config(), "http://other:1")
+
+
+def test_long_scripts_are_not_kept_so_that_clients_cannot_fill_the_memory_with_host_names() -> None:
+    cache = ScriptCache()
+    long = config(kernel_url=f"http://images/{'x' * 100_000}")
+    first = cache.default_script(long, SERVICE)
+    assert cache.default_script(long, SERVICE) == first
+    assert len(cache._scripts) == 0
 
 
 def test_the_least_used_script_is_dropped_first() -> None:

@@ -42,6 +42,9 @@ def test_a_uuid_has_one_form(text: str, key: str) -> None:
         pytest.param("AA:BB:CC:DD:EE:0F", "aa:bb:cc:dd:ee:0f", id="mac, upper case"),
         pytest.param("aa-bb-cc-dd-ee-0f", "aa:bb:cc:dd:ee:0f", id="mac, dashes"),
         pytest.param("aabb.ccdd.ee0f", "aa:bb:cc:dd:ee:0f", id="mac, Cisco"),
+        pytest.param("aabb-ccdd-ee0f", "aa:bb:cc:dd:ee:0f", id="mac, Huawei"),
+        pytest.param("aabbcc-ddee0f", "aa:bb:cc:dd:ee:0f", id="mac, HP"),
+        pytest.param("aa.bb.cc.dd.ee.0f", "aa:bb:cc:dd:ee:0f", id="mac, dots"),
         pytest.param("AABBCCDDEE0F", "aa:bb:cc:dd:ee:0f", id="mac, bare"),
         pytest.param("aa:bb-cc:dd-ee:0f", "aa:bb-cc:dd-ee:0f", id="mixed separators are no mac"),
         pytest.param("10.0.0.1", "10.0.0.1", id="IPv4"),
@@ -67,9 +70,9 @@ def test_every_notation_of_a_uuid_gives_the_same_key(
     assert machine_uuid(f"{blank}{written}{blank}") == text == str(uuid.UUID(text))
 
 
-@given(OCTETS, st.sampled_from([":", "-", "", "."]), st.booleans())
-def test_every_notation_of_a_mac_gives_the_same_key(octets: bytes, separator: str, upper: bool) -> None:
-    digits, width = octets.hex(), 4 if separator == "." else 2
+@given(OCTETS, st.sampled_from([":", "-", "", "."]), st.sampled_from([2, 4, 6]), st.booleans())
+def test_every_notation_of_a_mac_gives_the_same_key(octets: bytes, separator: str, width: int, upper: bool) -> None:
+    digits = octets.hex()
     written = separator.join(digits[start : start + width] for start in range(0, 12, width))
     assert network_identifier(written.upper() if upper else written) == octets.hex(":")
 

@@ -129,6 +129,37 @@ async def test_a_reference_that_goes_away_is_not_waited_for() -> None:
         api.reading.open()
 
 
+async def test_a_reference_that_comes_back_during_the_fetch_makes_no_second_one_beside_it() -> None:
+    api = one_referenced()
+    async with running(make_lab(api)) as lab:
+        api.reading.close()
+        api.change_secret("s", ignition=b"two")
+        await settle()
+        for _ in range(3):
+            api.delete(IPXEBootConfig, "a", NAMESPACE)
+            await settle()
+            api.ipxe("a", ignition="s")
+            await settle()
+            assert api.reading.inside == 1
+        api.reading.open()
+        await settle()
+        assert ignition(lab) == b"two"
+
+
+async def test_a_fetch_that_nobody_needs_any_more_makes_room_for_the_next() -> None:
+    api = many_referenced(MAX_CONCURRENT_FETCHES + 1)
+    last = f"s-{MAX_CONCURRENT_FETCHES:02}"
+    api.reading.close()
+    async with running(make_lab(api)) as lab:
+        assert key(last) not in api.reads
+        api.delete(IPXEBootConfig, "machine-00", NAMESPACE)
+        await settle()
+        assert key(last) in api.reads
+        api.reading.open()
+        await settle()
+        assert lab.secrets.ready
+
+
 async def test_fetches_are_bounded() -> None:
     api = many_referenced(3 * MAX_CONCURRENT_FETCHES)
     api.reading.close()
@@ -306,6 +337,19 @@ async def test_the_last_known_bytes_are_served_while_a_newer_version_cannot_be_r
         assert (await lab.secrets.answer(NAMESPACE, "s")).state is SecretState.FAILED
 
 
+async def test_a_404_that_is_no_api_servers_word_does_not_make_a_secret_absent() -> None:
+    api = one_referenced()
+    async with running(make_lab(api)) as lab:
+        api.misrouted = True
+        api.change_secret("s", ignition=b"two")
+        await settle()
+        assert ignition(lab) == b"one"
+        assert (await lab.secrets.answer(NAMESPACE, "s")).state is SecretState.FAILED
+        api.misrouted = False
+        await asyncio.sleep(60)
+        assert ignition(lab) == b"two"
+
+
 async def test_a_failed_fetch_is_retried_with_back_off_until_it_succeeds() -> None:
     api = one_referenced()
     api.refused[key("s")] = FORBIDDEN
@@ -361,6 +405,18 @@ async def test_a_bug_in_reading_costs_one_secret_and_not_the_others(mocker: Any)
             assert ignition(lab) is SecretState.FAILED
             assert ignition(lab, "t") == b"other"
     assert "cannot read a Secret" in [line["event"] for line in logs]
+
+
+async def test_a_fetch_that_is_cancelled_from_inside_is_a_failure_and_retried(mocker: Any) -> None:
+    api = one_referenced()
+    lab = make_lab(api)
+    broken = mocker.patch.object(lab.client, "get", side_effect=asyncio.CancelledError)
+    async with running(lab):
+        assert lab.secrets.ready
+        assert (await lab.secrets.answer(NAMESPACE, "s")).state is SecretState.FAILED
+        mocker.stop(broken)
+        await asyncio.sleep(60)
+        assert ignition(lab) == b"one"
 
 
 async def test_a_secret_that_nobody_refers_to_any_more_counts_no_longer_as_unreadable() -> None:
@@ -577,6 +633,15 @@ async def test_content_is_in_no_log_line_and_no_repr() -> None:
     assert "PRESENT" in text
     assert "hunter" not in text
     assert base64.b64encode(b"hunter2").decode() not in text
+
+
+async def test_the_end_waits_for_nothing_that_is_queued() -> None:
+    api = many_referenced(3 * MAX_CONCURRENT_FETCHES)
+    api.reading.close()
+    async with running(make_lab(api)):
+        assert len(api.reads) == MAX_CONCURRENT_FETCHES
+    assert api.reading.inside == 0
+    assert len(api.reads) == MAX_CONCURRENT_FETCHES
 
 
 async def test_nothing_goes_on_after_the_end() -> None:

@@ -234,6 +234,44 @@ async def test_what_was_noted_is_forgotten_after_a_minute() -> None:
         assert len(recorder._noted) == 1
 
 
+async def test_a_minute_that_ends_between_two_looks_at_the_clock_is_no_error() -> None:
+    api = one()
+    lab = make_lab(api)
+    seconds = iter([0, 0, 59, 60])
+    recorder = DeliveryRecorder(lab.client, lab.cache, clock=lambda: EPOCH + timedelta(seconds=next(seconds)))
+    async with running(lab):
+        deliver(lab, recorder)
+        api.update(IPXEBootConfig, "a", NAMESPACE, spec={"systemUUID": UUID, "kernelURL": "k", "initrdURL": "i"})
+        await settle()
+        deliver(lab, recorder)
+        assert recorder._noted == {}
+
+
+async def test_what_a_clock_wrote_that_was_put_back_since_does_not_count() -> None:
+    api = one()
+    api.update(IPXEBootConfig, "a", NAMESPACE, status={"conditions": [written_by_others(86_400)]})
+    async with recording(api) as (lab, recorder):
+        deliver(lab, recorder)
+        await asyncio.sleep(10)
+        assert conditions(api)["IgnitionDataFetched"]["lastTransitionTime"] == at(0)
+
+
+async def test_a_clock_that_is_put_back_does_not_end_the_recording() -> None:
+    api = one()
+    lab = make_lab(api)
+    ahead = timedelta(days=1)
+    recorder = DeliveryRecorder(lab.client, lab.cache, clock=lambda: clock() + ahead)
+    async with running(lab, recorder):
+        deliver(lab, recorder)
+        await asyncio.sleep(10)
+        ahead = timedelta()
+        for _ in range(60):
+            deliver(lab, recorder)
+            await asyncio.sleep(1)
+        assert conditions(api)["IgnitionDataFetched"]["lastTransitionTime"] == at(10)
+        assert len(api.patches) == 2
+
+
 # What goes wrong
 
 
@@ -259,6 +297,17 @@ async def test_nothing_is_lost_while_the_server_is_away() -> None:
         assert PENDING_DELIVERIES._value.get() == 0
         events = [line["event"] for line in logs if "record" in line["event"]]
         assert events == ["cannot record deliveries, trying again", "deliveries are recorded again"]
+
+
+async def test_a_404_that_is_no_api_servers_word_loses_nothing() -> None:
+    api = one()
+    async with recording(api) as (lab, recorder):
+        api.misrouted = True
+        deliver(lab, recorder)
+        await asyncio.sleep(10)
+        api.misrouted = False
+        await asyncio.sleep(60)
+        assert conditions(api)["IgnitionDataFetched"]["lastTransitionTime"] == at(0)
 
 
 async def test_the_latest_of_several_deliveries_during_an_outage_is_written() -> None:
@@ -371,6 +420,17 @@ async def test_a_bug_costs_one_record_and_not_the_recorder(mocker: Any) -> None:
         deliver(lab, recorder, name="b")
         await asyncio.sleep(10)
         assert "IgnitionDataFetched" in conditions(api, "b")
+
+
+async def test_a_write_that_is_cancelled_from_inside_is_tried_again(mocker: Any) -> None:
+    api = one()
+    async with recording(api) as (lab, recorder):
+        broken = mocker.patch.object(deliveries, "patch_status", side_effect=asyncio.CancelledError)
+        deliver(lab, recorder)
+        await asyncio.sleep(10)
+        mocker.stop(broken)
+        await asyncio.sleep(60)
+        assert conditions(api)["IgnitionDataFetched"]["lastTransitionTime"] == at(0)
 
 
 # Beginning and end

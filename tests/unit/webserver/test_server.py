@@ -270,6 +270,16 @@ async def test_the_real_endpoints_take_the_port_from_the_socket() -> None:
     await running.stop()
 
 
+async def test_of_several_forwarded_for_headers_the_first_counts() -> None:
+    """As in the Go operator: a proxy may add one with the address of the DHCP server itself."""
+    async with serving() as running:
+        wire = await running.connect()
+        wire.send(b"GET /small HTTP/1.1\r\nHost: boot\r\nX-Forwarded-For: a, b\r\nx-forwarded-for: c\r\n\r\n")
+        await wire.answer()
+        (request,) = running.site.requests
+        assert request.headers["X-Forwarded-For"] == "a, b"
+
+
 # Hostile and broken clients
 
 
