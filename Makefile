@@ -17,11 +17,12 @@ CODE := $(PACKAGES) hack bench tests
 
 .PHONY: help
 help: ## Explain the targets.
-	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-zA-Z0-9_.-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-zA-Z0-9_.-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' \
+	  <(sed 's/^$$(VENV):/$(VENV):/' $(MAKEFILE_LIST))
 
 .PHONY: run
 run: $(VENV) envtest ## Run the operator on a local API server with samples; flags of the program in ARGS="...".
-	@exec $(BIN)/python hack/run.py $(ARGS)
+	@KUBEBUILDER_ASSETS="$$(hack/build-envtest)" exec $(BIN)/python hack/run.py $(ARGS)
 
 .PHONY: test
 test: test-unit test-integration ## Unit tests, and integration tests on the real API server.
@@ -58,6 +59,7 @@ check: $(VENV) ## Everything that can be known without running it: style, types,
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/vulture
 	$(BIN)/python hack/manifests.py --check
+	$(BIN)/python hack/check_requirements.py
 	$(BIN)/python hack/check_wheel.py
 
 .PHONY: fmt
@@ -83,23 +85,34 @@ requirements: $(VENV) ## Pin the dependencies anew, with hashes; UPGRADE=1 takes
 $(VENV): $(VENV)/.complete ## The Python environment.
 .PHONY: $(VENV)
 
+# The programs in it begin with the checkout's path: one that was moved, or copied with its environment, needs another.
+ifneq ($(file <$(VENV)/.complete),$(CURDIR))
+.PHONY: $(VENV)/.complete
+endif
+
+# One shell under a lock: two first commands at once, in two terminals, must not install into each other's environment.
+# The second --quiet keeps a warning about editable installs off the newcomer's screen; errors are still shown.
 $(VENV)/.complete: requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-	  { echo "make: $(PYTHON) is older than 3.11; name another one: make PYTHON=python3.12" >&2; exit 1; }
-	@echo "Installing the Python environment into $(VENV) (half a minute) ..." >&2
-	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
-	@$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
-	@touch $@
+	  { echo "make: $(PYTHON) is older than 3.11; name another one: make PYTHON=python3.12" >&2; exit 1; }; \
+	exec {lock}<pyproject.toml; flock $$lock; \
+	made_for=$$(cat $@ 2>/dev/null || true); \
+	if [[ $@ -nt requirements/dev.txt && $@ -nt pyproject.toml && $$made_for == "$(CURDIR)" ]]; then exit; fi; \
+	echo "Installing the Python environment into $(VENV) (half a minute) ..." >&2; \
+	if [[ -n $$made_for && $$made_for != "$(CURDIR)" ]]; then rm -rf $(VENV); fi; \
+	$(PYTHON) -m venv $(VENV); \
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt; \
+	$(BIN)/pip install --quiet --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .; \
+	printf '%s\n' "$(CURDIR)" >$@
 
 .PHONY: envtest
 envtest: ## kube-apiserver, etcd, kube-controller-manager and kubectl; built once per version, some minutes.
 	@hack/build-envtest >/dev/null
 
 .PHONY: e2e-parts
-e2e-parts: ## QEMU, iPXE, a kernel and wrk from Debian's packages.
+e2e-parts: ## QEMU, iPXE, a kernel, wrk, curl and openssl from Debian's packages.
 	@hack/install-e2e-parts
 
 .PHONY: clean
 clean: ## Remove what was built in the checkout; the cache outside of it stays.
-	rm -rf $(VENV) .run build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) .run build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -17,7 +17,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +26,7 @@ from controller_runtime.api.core_v1 import Secret
 from controller_runtime.apimachinery import ObjectMeta, is_condition_true
 from controller_runtime.client import AiohttpTransport, Client, load_config
 from controller_runtime.envtest import ControlPlane, ControlPlaneOptions
-from hack.operator_process import OperatorProcess
+from hack.operator_process import OperatorProcess, open_directly
 
 ROOT = Path(__file__).parents[1]
 THREADS = 2
@@ -121,13 +120,16 @@ def read_wrk(text: str) -> Load:
 
 
 def _milliseconds(text: str) -> float:
-    number, unit = re.fullmatch(r"([\d.]+)(us|ms|s|m)", text).groups()  # type: ignore[union-attr]
+    found = re.fullmatch(r"([\d.]+)(us|ms|s|m)", text)
+    if found is None:
+        raise ValueError(f"wrk reports a latency of {text!r}: not one answer came")
+    number, unit = found.groups()
     return float(number) * {"us": 0.001, "ms": 1.0, "s": 1000.0, "m": 60000.0}[unit]
 
 
 def fetch(url: str) -> bytes:
     """The body of a GET."""
-    with urllib.request.urlopen(url, timeout=10) as response:
+    with open_directly(url, timeout=10) as response:
         return bytes(response.read())
 
 

@@ -40,7 +40,7 @@ MANAGER_RULES = (
     PolicyRule(
         api_groups=("boot.ironcore.dev",),
         resources=("httpbootconfigs/status", "ipxebootconfigs/status"),
-        verbs=("get", "patch", "update"),
+        verbs=("patch",),
         reason="The leader writes state and conditions, every replica the conditions of what it delivered.",
     ),
     PolicyRule(
@@ -69,10 +69,13 @@ LEADER_ELECTION_RULES = (
 
 def manifests(root: Path) -> dict[Path, str]:
     """All generated files under the project's root with their content."""
-    bases = root / "config" / "crd" / "bases"
-    files = {bases / f"{kind.resource.group}_{kind.resource.plural}.yaml": _crd(kind) for kind in KINDS}
+    files = {_bases(root) / f"{kind.resource.group}_{kind.resource.plural}.yaml": _crd(kind) for kind in KINDS}
     files[root / "config" / "rbac" / "role.yaml"] = _roles()
     return files
+
+
+def _bases(root: Path) -> Path:
+    return root / "config" / "crd" / "bases"
 
 
 def _crd(kind: type[Object]) -> str:
@@ -99,7 +102,10 @@ def main() -> int:
     stale = stale_files(files)
     for path in stale:
         print(f"{path.relative_to(arguments.root)} is not current: run `make manifests`", file=sys.stderr)
-    return 1 if stale else 0
+    left_over = sorted(set(_bases(arguments.root).glob("*")) - files.keys())
+    for path in left_over:
+        print(f"{path.relative_to(arguments.root)} is of no kind that there is: remove it", file=sys.stderr)
+    return 1 if stale or left_over else 0
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ import contextlib
 import ctypes
 import fcntl
 import os
+import shlex
 import shutil
 import signal
 import socket
@@ -284,7 +285,7 @@ class Run:
         servers = [f"  {names[flag]:14} {address.url}{paths.get(flag, '')}" for flag, address in where.items()]
         boot = where.get("boot-server-address")
         asking = [f"  curl {boot.url}/{what}/{self._a_machine(plane)}" for what in ("ipxe", "ignition")] if boot else []
-        kubectl = "kubectl" if shutil.which("kubectl") else find_asset("kubectl")
+        kubectl = "kubectl" if shutil.which("kubectl") else shlex.quote(str(find_asset("kubectl")))
         return "\n".join(
             [
                 *servers,
@@ -292,7 +293,7 @@ class Run:
                 f"  {'logs':14} .run/boot-operator.log, .run/kube-apiserver.log",
                 "",
                 "Try in another terminal:",
-                f"  export KUBECONFIG={plane.kubeconfig}",
+                f"  export KUBECONFIG={shlex.quote(str(plane.kubeconfig))}",
                 f"  {kubectl} get ipxebootconfigs,httpbootconfigs",
                 *asking,
                 "",

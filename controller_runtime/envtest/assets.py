@@ -25,7 +25,7 @@ _GO_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
 def find_asset(name: str, environment: Mapping[str, str] = os.environ) -> Path:
-    """Return the path of a program.
+    """Return the absolute path of a program: it is started in another directory than this one.
 
     Args:
         name: `kube-apiserver`, `kube-controller-manager`, `etcd` or `kubectl`.
@@ -37,12 +37,12 @@ def find_asset(name: str, environment: Mapping[str, str] = os.environ) -> Path:
     variable = "TEST_ASSET_" + name.upper().replace("-", "_")
     if chosen := environment.get(variable):
         if _runnable(Path(chosen)):
-            return Path(chosen)
+            return Path(chosen).absolute()
         raise AssetsMissingError(f"{variable}={chosen} is not a program that can be run: correct or unset {variable}")
     places = [directory / name for directory in _directories(environment)]
     for place in places:
         if _runnable(place):
-            return place
+            return place.absolute()
     looked_at = ", ".join(str(place) for place in places)
     raise AssetsMissingError(
         f"{name} was not found (looked at {variable}, KUBEBUILDER_ASSETS and {looked_at}): "

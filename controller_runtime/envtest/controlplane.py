@@ -112,8 +112,8 @@ class ControlPlane:
 
     def stop(self) -> None:
         """Stop everything, clients before servers; nothing happens if it is not running."""
-        self._cleanup.close()
         self._state = None
+        self._cleanup.close()
 
     @property
     def directory(self) -> Path:
@@ -238,7 +238,9 @@ class ControlPlane:
         """
         command = commands.kubectl(self.directory, self.kubeconfig, arguments)
         environment = commands.environment(self.directory)
-        done = subprocess.run(command, input=stdin or "", capture_output=True, text=True, env=environment, check=False)
+        done = subprocess.run(
+            command, input=stdin or "", capture_output=True, encoding="utf-8", env=environment, check=False
+        )
         if done.returncode != 0:
             words = " ".join(str(argument) for argument in arguments)
             raise KubectlError(f"kubectl {words}: exit code {done.returncode}: {done.stderr.strip()}")

@@ -63,7 +63,7 @@ def _files(path: Path) -> Iterator[Path]:
 
 
 def _documents(file: Path) -> Iterator[dict[str, Any]]:
-    for document in yaml.safe_load_all(file.read_text()):
+    for document in yaml.safe_load_all(file.read_text(encoding="utf-8")):
         if document is None:
             continue
         if not isinstance(document, dict) or document.get("kind") != "CustomResourceDefinition":

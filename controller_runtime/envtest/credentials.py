@@ -19,7 +19,7 @@ def write_private(path: Path, text: str) -> None:
     """Write a file that only its owner can read, whatever the umask and whatever was there before."""
     path.touch(mode=0o600)
     path.chmod(0o600)
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
 
 
 def new_signing_key() -> str:

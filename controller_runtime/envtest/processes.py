@@ -87,7 +87,14 @@ class ChildProcess:
                     start_new_session=True,
                 )
 
-            self._process = _spawner.submit(spawn).result()
+            spawned = _spawner.submit(spawn)
+            try:
+                self._process = spawned.result()
+            except BaseException:
+                # A signal's handler may raise here while the other thread goes on: what it starts is ours to stop.
+                if spawned.exception() is None:
+                    self._process = spawned.result()
+                raise
 
     def signal(self, number: int) -> None:
         """Send a signal; nothing happens if the program has ended.

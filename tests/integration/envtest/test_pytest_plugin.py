@@ -10,11 +10,13 @@ import pytest
 pytestmark = pytest.mark.integration
 
 
-def run_pytest(directory: Path, test: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def run_pytest(directory: Path, test: str, *options: str, **environment: str) -> subprocess.CompletedProcess[str]:
     (directory / "test_it.py").write_text(test)
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:randomly", "-rA", "--tb=short"]
     env = os.environ | environment
-    return subprocess.run([*command, directory], cwd=directory, env=env, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        [*command, *options, directory], cwd=directory, env=env, capture_output=True, text=True, check=False
+    )
 
 
 def test_a_test_fails_with_the_reason_where_the_programs_are_missing(tmp_path: Path) -> None:
@@ -24,6 +26,25 @@ def test_a_test_fails_with_the_reason_where_the_programs_are_missing(tmp_path: P
     assert f"TEST_ASSET_ETCD={tmp_path}/missing is not a program that can be run" in done.stdout
     assert "1 error in" in done.stdout
     assert "Traceback" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "conftest"),
+    [
+        pytest.param(["-p", "controller_runtime.envtest.pytest_plugin"], "", id="-p"),
+        pytest.param([], "pytest_plugins = ['controller_runtime.envtest.pytest_plugin']\n", id="pytest_plugins"),
+    ],
+)
+@pytest.mark.parametrize(
+    "environment",
+    [pytest.param({}, id="installed"), pytest.param({"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}, id="named only")],
+)
+def test_the_plug_in_may_be_named_by_its_module(
+    options: list[str], conftest: str, environment: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "conftest.py").write_text(conftest)
+    done = run_pytest(tmp_path, "def test_it(control_plane_options): pass\n", *options, **environment)
+    assert "1 passed in" in done.stdout, done.stderr
 
 
 def test_nothing_is_started_for_tests_that_do_not_ask_for_it(tmp_path: Path) -> None:

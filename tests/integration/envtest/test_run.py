@@ -72,16 +72,17 @@ def flags(host: str) -> list[str]:
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """Return the root of a tree with what `make run` needs of the project, and a stand-in for the operator."""
+    root = tmp_path / "a checkout"
     for part in ("config/crd", "config/samples"):
-        shutil.copytree(ROOT / part, tmp_path / part)
-    (tmp_path / "hack").mkdir()
-    shutil.copy(ROOT / "hack" / "run.py", tmp_path / "hack")
-    (tmp_path / ".venv" / "bin").mkdir(parents=True)
-    operator = tmp_path / ".venv" / "bin" / "boot-operator"
+        shutil.copytree(ROOT / part, root / part)
+    (root / "hack").mkdir()
+    shutil.copy(ROOT / "hack" / "run.py", root / "hack")
+    (root / ".venv" / "bin").mkdir(parents=True)
+    operator = root / ".venv" / "bin" / "boot-operator"
     operator.write_text(OPERATOR.format(python=sys.executable))
     operator.chmod(0o755)
-    (tmp_path / "Makefile").write_text(MAKEFILE.format(python=sys.executable))
-    return tmp_path
+    (root / "Makefile").write_text(MAKEFILE.format(python=sys.executable))
+    return root
 
 
 class Run:
@@ -153,7 +154,7 @@ def test_everything_starts_clean_and_says_where_it_is(
     assert (project / ".venv" / "bin" / "started").read_text() == "0o600"
     boot = flags[0].partition("=")[2]
     assert f"curl http://{boot}/ipxe/11111111-1111-1111-1111-111111111111" in lines
-    assert f"export KUBECONFIG={project}/.run/kubeconfig" in lines
+    assert f"export KUBECONFIG='{project}/.run/kubeconfig'" in lines
     for flag in flags:
         assert f"http://{flag.partition('=')[2]}" in lines
 

@@ -113,6 +113,15 @@ def test_a_file_that_cannot_be_executed_is_passed_over(tmp_path: Path, install: 
     assert find_asset("etcd", environment) == cached
 
 
+def test_a_relative_assets_directory_gives_a_path_that_holds_in_every_directory(
+    tmp_path: Path, install: type_of_install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assets = install("assets")
+    monkeypatch.chdir(tmp_path)
+    assert find_asset("etcd", {"KUBEBUILDER_ASSETS": "assets"}) == assets
+    assert find_asset("etcd", {"TEST_ASSET_ETCD": "assets/etcd"}) == assets
+
+
 def test_a_missing_program_names_every_place_and_the_command_that_builds_it(tmp_path: Path) -> None:
     environment = {"KUBEBUILDER_ASSETS": str(tmp_path / "assets"), "HOME": str(tmp_path)}
     with pytest.raises(AssetsMissingError) as raised:

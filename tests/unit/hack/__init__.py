@@ -1,0 +1,1 @@
+"""What a maintainer runs: the Makefile, and the scripts of hack/."""
