@@ -109,22 +109,31 @@ def wrk(url: str, seconds: int, *arguments: str, headers: tuple[str, ...] = ()) 
 
 
 def read_wrk(text: str) -> Load:
-    """Reads wrk's report."""
+    """Reads wrk's report.
+
+    Raises:
+        ValueError: it is no such report.
+    """
     errors = re.findall(r"^\s*(Socket errors:.*|Non-2xx.*)$", text, re.MULTILINE)
     return Load(
-        requests_per_second=float(re.findall(r"Requests/sec:\s+([\d.]+)", text)[0]),
-        p50=_milliseconds(re.findall(r"50%\s+(\S+)", text)[0]),
-        p99=_milliseconds(re.findall(r"99%\s+(\S+)", text)[0]),
+        requests_per_second=float(_found(r"^Requests/sec:\s+([\d.]+)$", text)[0]),
+        p50=_percentile(50, text),
+        p99=_percentile(99, text),
         errors="; ".join(errors),
     )
 
 
-def _milliseconds(text: str) -> float:
-    found = re.fullmatch(r"([\d.]+)(us|ms|s|m)", text)
-    if found is None:
-        raise ValueError(f"wrk reports a latency of {text!r}: not one answer came")
-    number, unit = found.groups()
+def _percentile(percent: int, text: str) -> float:
+    # From the start of the line: the deviations further up are percentages too.
+    number, unit = _found(rf"^\s+{percent}%\s+([\d.]+)(us|ms|s|m)$", text)
     return float(number) * {"us": 0.001, "ms": 1.0, "s": 1000.0, "m": 60000.0}[unit]
+
+
+def _found(pattern: str, text: str) -> tuple[str, ...]:
+    found = re.search(pattern, text, re.MULTILINE)
+    if found is None:
+        raise ValueError(f"wrk's report has no line {pattern}:\n{text}")
+    return found.groups()
 
 
 def fetch(url: str) -> bytes:
@@ -169,7 +178,16 @@ class Report:
 
 async def run(machines: int, seconds: int, plane: ControlPlane, directory: Path, report: Report) -> None:
     """The whole measurement."""
-    client = Client(AiohttpTransport(await load_config(str(plane.kubeconfig))))
+    transport = AiohttpTransport(await load_config(str(plane.kubeconfig)))
+    try:
+        await _measure(machines, seconds, Client(transport), plane, directory, report)
+    finally:
+        await transport.close()
+
+
+async def _measure(
+    machines: int, seconds: int, client: Client, plane: ControlPlane, directory: Path, report: Report
+) -> None:
     begin = time.monotonic()
     await create_machines(client, machines)
     report.line("machines created", f"{machines} in {time.monotonic() - begin:.1f} s")
@@ -195,7 +213,6 @@ async def run(machines: int, seconds: int, plane: ControlPlane, directory: Path,
         http = await asyncio.to_thread(wrk, f"{base}/httpboot", 5, headers=header)
         report.line("/httpboot", f"{http.requests_per_second:,.0f} requests/s, p99 {http.p99:.1f} ms {http.errors}")
         report.line("resident memory", f"{idle:.0f} MB ready, {operator.resident_megabytes():.0f} MB afterwards")
-    await client.transport.close()
 
 
 async def _storm_figures(

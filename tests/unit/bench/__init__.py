@@ -1,0 +1,1 @@
+"""Tests of the benchmark programs: that they read right what they measure."""
