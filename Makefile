@@ -1,5 +1,6 @@
-# `make` or `make help` lists the targets. `make run` and `make test` are all that a newcomer needs; both set up
-# everything themselves: the environment in .venv, and kube-apiserver and etcd in a cache outside of the checkout.
+# `make` or `make help` lists the targets. `make run` and `make test` are all that a newcomer needs; both set up the
+# environment in .venv themselves and need nothing else. What needs the real kube-apiserver builds it, with Go, once per
+# version, in a cache outside of the checkout.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -8,10 +9,18 @@ MAKEFLAGS += --no-print-directory
 
 PYTHON ?= python3
 ARGS ?=
+# Which API server: the embedded one, or the real one. Not from the environment, where the name may mean anything.
+SERVER := embedded
 VENV := .venv
 BIN := $(VENV)/bin
 PACKAGES := api boot_operator controller_runtime controllers machines webserver
 CODE := $(PACKAGES) hack bench tests
+
+ifeq ($(filter embedded kubernetes,$(SERVER)),)
+$(error SERVER=$(SERVER) is no API server: write SERVER=embedded or SERVER=kubernetes)
+endif
+# What has to be there for it.
+SERVER_PARTS := $(if $(filter kubernetes,$(SERVER)),envtest)
 
 ##@ Start here
 
@@ -21,11 +30,14 @@ help: ## Explain the targets.
 	  <(sed 's/^$$(VENV):/$(VENV):/' $(MAKEFILE_LIST))
 
 .PHONY: run
-run: $(VENV) envtest ## Run the operator on a local API server with samples; flags of the program in ARGS="...".
-	@KUBEBUILDER_ASSETS="$$(hack/build-envtest)" exec $(BIN)/python hack/run.py $(ARGS)
+run: $(VENV) $(SERVER_PARTS) ## Run the operator with samples on the embedded API server, or on the real one (SERVER=kubernetes); flags of the program in ARGS="...".
+	@export ENVTEST_SERVER=$(SERVER) KUBEBUILDER_ASSETS="$$(hack/build-envtest --find)"; \
+	exec $(BIN)/python hack/run.py $(ARGS)
 
 .PHONY: test
-test: test-unit test-integration ## Unit tests, and integration tests on the real API server.
+test: test-unit test-integration ## Unit tests, and integration tests on the embedded API server; on the real one too, where it was built.
+	@if hack/build-envtest --find >/dev/null; then $(MAKE) test-integration SERVER=kubernetes; \
+	else echo "The real API server has not been built here: \`make test-real\` builds it and runs the integration tests on it."; fi
 
 ##@ Tests
 
@@ -33,21 +45,31 @@ test: test-unit test-integration ## Unit tests, and integration tests on the rea
 test-unit: $(VENV) ## Tests without an API server.
 	$(BIN)/pytest tests/unit $(ARGS)
 
+# Without kubectl, which is built together with the real server, what needs it is left out, and said to be.
 .PHONY: test-integration
-test-integration: $(VENV) envtest ## Tests on the real kube-apiserver.
-	KUBEBUILDER_ASSETS="$$(hack/build-envtest)" $(BIN)/pytest tests/integration $(ARGS)
+test-integration: $(VENV) $(SERVER_PARTS) ## Tests on an API server, the embedded one or SERVER=kubernetes.
+	@assets=$$(hack/build-envtest --find) || without=--without-kubectl; \
+	set -x; ENVTEST_SERVER=$(SERVER) KUBEBUILDER_ASSETS="$$assets" $(BIN)/pytest tests/integration $${without:-} $(ARGS)
+
+.PHONY: test-real
+test-real: ## Build the real kube-apiserver where it is not there, and run every integration test on it.
+	@$(MAKE) test-integration SERVER=kubernetes
 
 .PHONY: test-e2e
-test-e2e: $(VENV) envtest e2e-parts ## Whole processes: firmware that boots, a DHCP server's client, failures.
-	KUBEBUILDER_ASSETS="$$(hack/build-envtest)" $(BIN)/pytest tests/e2e $(ARGS)
+test-e2e: $(VENV) envtest e2e-parts ## Whole processes on the real API server: firmware that boots, a DHCP server's client, failures.
+	ENVTEST_SERVER=kubernetes KUBEBUILDER_ASSETS="$$(hack/build-envtest)" $(BIN)/pytest tests/e2e $(ARGS)
 
 .PHONY: boot-demo
 boot-demo: $(VENV) envtest e2e-parts ## Boot a virtual machine from the operator on this terminal.
-	@KUBEBUILDER_ASSETS="$$(hack/build-envtest)" exec $(BIN)/python -m hack.boot_demo $(ARGS)
+	@ENVTEST_SERVER=kubernetes KUBEBUILDER_ASSETS="$$(hack/build-envtest)" exec $(BIN)/python -m hack.boot_demo $(ARGS)
 
 .PHONY: bench
 bench: $(VENV) envtest e2e-parts ## Measure the boot path under load; options in ARGS="...".
-	@KUBEBUILDER_ASSETS="$$(hack/build-envtest)" exec $(BIN)/python -m bench.storm $(ARGS)
+	@ENVTEST_SERVER=kubernetes KUBEBUILDER_ASSETS="$$(hack/build-envtest)" exec $(BIN)/python -m bench.storm $(ARGS)
+
+.PHONY: bench-apiserver
+bench-apiserver: $(VENV) ## Measure the embedded API server; options in ARGS="...".
+	@exec $(BIN)/python -m bench.apiserver $(ARGS)
 
 ##@ Code
 
@@ -98,10 +120,13 @@ $(VENV)/.complete: requirements/dev.txt pyproject.toml
 	exec {lock}<pyproject.toml; flock $$lock; \
 	made_for=$$(cat $@ 2>/dev/null || true); \
 	if [[ $@ -nt requirements/dev.txt && $@ -nt pyproject.toml && $$made_for == "$(CURDIR)" ]]; then exit; fi; \
-	echo "Installing the Python environment into $(VENV) (half a minute) ..." >&2; \
+	echo "Installing the Python environment into $(VENV), once; half a minute and more ..." >&2; \
 	if [[ -n $$made_for && $$made_for != "$(CURDIR)" ]]; then rm -rf $(VENV); fi; \
 	$(PYTHON) -m venv $(VENV); \
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt; \
+	$(BIN)/pip install --disable-pip-version-check --no-input --progress-bar off --require-hashes -r requirements/dev.txt | \
+	  awk -v most="$$(grep -c '^[a-z].*==' requirements/dev.txt)" \
+	    '/^Collecting / && ++found % 10 == 0 {print "  " found " of at most " most " packages found"; fflush()} \
+	     /^Installing collected/ {print "  all are here, unpacking them"; fflush()}' >&2; \
 	$(BIN)/pip install --quiet --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .; \
 	printf '%s\n' "$(CURDIR)" >$@
 

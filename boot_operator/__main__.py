@@ -13,6 +13,7 @@ import uvloop
 
 from boot_operator import flags
 from boot_operator.operator import run
+from boot_operator.standalone.errors import StandaloneError
 from controller_runtime import log as logging_setup
 from controller_runtime.client import ConfigError
 from controller_runtime.leaderelection import LeaderWorkStuckError
@@ -26,12 +27,16 @@ log = structlog.get_logger("boot_operator")
 
 def main() -> None:
     """Runs the operator until a signal; exits with 1 and one line where it cannot run, with 2 for a wrong flag."""
-    options = flags.parse(sys.argv[1:], os.environ)
+    lab: flags.StandaloneOptions | None = None
+    if sys.argv[1:2] == [flags.STANDALONE]:
+        lab, options = flags.parse_standalone(sys.argv[2:], os.environ)
+    else:
+        options = flags.parse(sys.argv[1:], os.environ)
     allow_many_files()
     logging_setup.configure(level=logging.getLevelNamesMapping()[options.log_level.upper()], json=options.log_json)
     try:
-        uvloop.run(_run(options))
-    except (ConfigError, ListenError) as error:
+        uvloop.run(_run(options, lab))
+    except (ConfigError, ListenError, StandaloneError) as error:
         sys.exit(f"boot-operator: {error}")
     except asyncio.CancelledError:
         sys.exit("boot-operator: cancelled")
@@ -48,14 +53,21 @@ def allow_many_files() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-async def _run(options: flags.Options) -> None:
+async def _run(options: flags.Options, lab: flags.StandaloneOptions | None) -> None:
     try:
-        await run_until_signal(run(options))
+        await run_until_signal(run(options) if lab is None else _run_standalone(lab, options))
     except (GracefulShutdownError, LeaderWorkStuckError) as error:
         # The event loop would wait without a limit for what has not ended.
         log.error("ending at once", error=str(error))
         logging.shutdown()
         os._exit(1)
+
+
+async def _run_standalone(lab: flags.StandaloneOptions, options: flags.Options) -> None:
+    # An operator in a cluster has no use for an API server, and does not load one.
+    from boot_operator.standalone.lab import run_lab
+
+    await run_lab(lab, options)
 
 
 if __name__ == "__main__":

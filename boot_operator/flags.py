@@ -10,12 +10,16 @@ import argparse
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NoReturn
 
 CONTROLLERS = ("ipxebootconfig", "httpbootconfig")
 """Controllers that there are; all of them run unless `--controllers` says otherwise."""
 _CONTROLLERS_TO_COME = ("serverbootconfigpxe", "serverbootconfighttp")
 """Names of the Go operator that `--controllers` accepts although nothing runs under them here."""
+
+STANDALONE = "standalone"
+"""First word of a command line that runs the operator with an API server of its own."""
 
 _TRUE = frozenset({"1", "t", "T", "true", "TRUE", "True"})
 _FALSE = frozenset({"0", "f", "F", "false", "FALSE", "False"})
@@ -48,11 +52,27 @@ class Options:
     """Flags of the Go operator that were given and that nothing here depends on."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StandaloneOptions:
+    """What standalone mode is asked for beyond the operator's own flags."""
+
+    manifests: Path | None
+    """Directory of manifests to apply; None applies nothing."""
+    prune: bool
+    """Whether objects go that the manifests named and name no more."""
+    data_dir: Path | None
+    """Where the API server keeps its objects; None keeps them in memory."""
+    api_port: int
+    """Of the API server on 127.0.0.1; 0 takes a free one."""
+    kubeconfig_out: Path | None
+    """File that a kubeconfig of the API server's administrator is written to."""
+
+
 class _Parser(argparse.ArgumentParser):
     """Ends with status 2 and one line, without the whole usage."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"boot-operator: {message}; see boot-operator --help\n")
+        self.exit(2, f"boot-operator: {message}; see {self.prog} --help\n")
 
 
 def _switch(text: str) -> bool:
@@ -102,22 +122,81 @@ def _controllers(text: str) -> tuple[frozenset[str], tuple[str, ...]]:
     return enabled_controllers(text), tuple(name for name in _names(text) if name in _CONTROLLERS_TO_COME)
 
 
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port; write a number from 0 to 65535")
+    return int(text)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="boot-operator",
         description="Answers machines that boot over the network, from IPXEBootConfigs and HTTPBootConfigs.",
+        epilog=f"For a lab without a cluster: boot-operator {STANDALONE} --help",
         allow_abbrev=False,
     )
-    add = parser.add_argument
-
-    def switch(name: str, default: bool, text: str) -> None:
-        add(name, type=_switch, nargs="?", const=True, default=default, metavar="BOOL", help=text)
-
-    add(
+    parser.add_argument(
         "--kubeconfig",
         metavar="FILE",
         help="how to reach the API server (default: $KUBECONFIG, the pod, ~/.kube/config)",
     )
+    _add_operator_flags(parser)
+    return parser
+
+
+def _standalone_parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog=f"boot-operator {STANDALONE}",
+        usage="%(prog)s [FLAG ...]",
+        description="The operator with a small Kubernetes API server of its own, for labs without a cluster. The kinds "
+        "of the operator are installed; what machines boot is described by a directory of manifests, or by kubectl.",
+        epilog="The API server listens on 127.0.0.1 with TLS and a token, and ends with the operator. It runs no pods.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--kubeconfig", help=argparse.SUPPRESS)  # refused, in words of its own
+    lab = parser.add_argument_group("the lab")
+    lab.add_argument(
+        "--manifests",
+        type=Path,
+        metavar="DIR",
+        help="apply the *.yaml, *.yml and *.json files of DIR at the start, and each one again when it changes "
+        "(default: none)",
+    )
+    lab.add_argument(
+        "--prune",
+        type=_switch,
+        nargs="?",
+        const=True,
+        default=False,
+        metavar="BOOL",
+        help="delete objects that the files of DIR named and name no more (default: false, they stay)",
+    )
+    lab.add_argument(
+        "--data-dir", type=Path, metavar="DIR", help="keep all objects in DIR across restarts (default: in memory)"
+    )
+    lab.add_argument(
+        "--api-port",
+        type=_port,
+        default=6443,
+        metavar="N",
+        help="port of the API server on 127.0.0.1; 0 takes a free one (default: %(default)s)",
+    )
+    lab.add_argument(
+        "--kubeconfig-out",
+        type=Path,
+        metavar="FILE",
+        help="write a kubeconfig for kubectl to FILE, which you alone can read (default: none)",
+    )
+    _add_operator_flags(parser.add_argument_group("the operator"))
+    return parser
+
+
+def _add_operator_flags(to: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
+    add = to.add_argument
+
+    def switch(name: str, default: bool, text: str) -> None:
+        add(name, type=_switch, nargs="?", const=True, default=default, metavar="BOOL", help=text)
+
     add("--namespaces", type=_names, default=(), metavar="A,B", help="watch these namespaces only (default: all)")
     add("--controllers", type=_controllers, default="*", metavar="LIST",
         help=f"controllers to run: a,b or *,-a; there are: {', '.join(CONTROLLERS)} (default: *)")  # fmt: skip
@@ -152,7 +231,6 @@ def _parser() -> argparse.ArgumentParser:
             add(name, default=None, nargs="?", const="true", help=argparse.SUPPRESS)
         else:
             add(name, default=None, help=argparse.SUPPRESS)
-    return parser
 
 
 _WITHOUT_EFFECT = (
@@ -177,7 +255,32 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Options:
         environment: `IPXE_SERVER_ADDRESS` is read from it, as in the Go operator.
     """
     parser = _parser()
+    return _options(parser, parser.parse_args(_normalised(parser, arguments)), environment)
+
+
+def parse_standalone(arguments: Sequence[str], environment: Mapping[str, str]) -> tuple[StandaloneOptions, Options]:
+    """Reads the command line of standalone mode, which has the operator's flags too; ends the process as `parse` does.
+
+    Args:
+        arguments: what follows the word `standalone`.
+        environment: see `parse`.
+    """
+    parser = _standalone_parser()
     values = parser.parse_args(_normalised(parser, arguments))
+    if values.kubeconfig:
+        parser.error("argument --kubeconfig: standalone mode has an API server of its own; leave the flag out, or run "
+                     "boot-operator without standalone")  # fmt: skip
+    lab = StandaloneOptions(
+        manifests=values.manifests,
+        prune=values.prune,
+        data_dir=values.data_dir,
+        api_port=values.api_port,
+        kubeconfig_out=values.kubeconfig_out,
+    )
+    return lab, _options(parser, values, environment)
+
+
+def _options(parser: argparse.ArgumentParser, values: Any, environment: Mapping[str, str]) -> Options:
     given = [name for name in _WITHOUT_EFFECT if getattr(values, _attribute(name)) is not None]
     controllers, missing = values.controllers
     given += [f"--controllers={name}" for name in missing]

@@ -1,17 +1,18 @@
 """`make run`: the boot operator against a Kubernetes API server of its own, all on this machine.
 
 It starts a control plane below `.run/` (emptied first; nothing is written to HOME), installs the CRDs, starts
-`boot-operator`, applies the samples, waits until the operator is ready and says what to try. It needs the programs that
-`hack/build-envtest` builds.
+`boot-operator`, applies the samples, waits until the operator is ready and says what to try. The API server is the
+embedded one or, where ENVTEST_SERVER=kubernetes, the real one, whose programs `hack/build-envtest` builds.
 
     .venv/bin/python hack/run.py [FLAGS OF boot-operator, WHICH WIN OVER THE ONES GIVEN HERE]
 
 SIGINT (Ctrl-C) and SIGTERM end it, also where it was started with them ignored, and SIGHUP unless that was (by nohup).
-The operator is stopped first and may drain, then the API server, then etcd; the exit code is 0. It is 1 if something
+The operator is stopped first and may drain, then the API server; the exit code is 0. It is 1 if something
 could not be started or stopped cleanly, or ended by itself. Everything ends with it, `kill -9` included, and it ends
 when the `make` that runs it does.
 """
 
+import asyncio
 import contextlib
 import ctypes
 import fcntl
@@ -23,11 +24,16 @@ import socket
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
+from boot_operator.standalone.applier import Applier, UnknownKindError
+from boot_operator.standalone.manifests import Manifest, ManifestError, manifest_files, read_manifests
+from controller_runtime.client import AiohttpTransport, ClientError, load_config
 from controller_runtime.envtest import (
+    AssetsMissingError,
     ControlPlane,
     ControlPlaneOptions,
     EnvtestError,
@@ -50,6 +56,11 @@ READY_TIMEOUT = 60.0
 DRAIN_TIMEOUT = 30.0
 """Seconds that the operator may take to stop: what Kubernetes gives a pod by default."""
 
+_SERVERS = {
+    "embedded": "the embedded API server",
+    "kubernetes": "etcd, kube-apiserver and kube-controller-manager",
+}
+_LOGS = {"embedded": "apiserver.log", "kubernetes": "kube-apiserver.log"}
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _WATCH_INTERVAL = 0.2  # seconds between two looks at whether everything still runs
 
@@ -217,24 +228,24 @@ class Run:
         with contextlib.ExitStack() as stack:
             directory = stack.enter_context(emptied(kubeconfig.parent))
             check_ports(list(where.values()))
-            self._say("starting etcd, kube-apiserver and kube-controller-manager (data and logs: .run/)")
             options = ControlPlaneOptions(directory=directory, garbage_collection=True)
+            self._say(f"starting {_SERVERS[options.server]} (data and logs: .run/)")
             plane = stack.enter_context(ControlPlane(options))
             self._say("installing the CRDs of config/crd/bases")
             plane.install_crds([self._project / "config" / "crd" / "bases"])
-            operator = stack.enter_context(self._operator(flags))
+            operator = stack.enter_context(self._operator(plane, flags))
             self._say("applying config/samples")
-            self._apply_samples(plane)
+            samples = self._apply_samples(plane)
             self._wait_until_ready(operator, plane, where)
             self._say("ready\n")
-            print(self._description(plane, where), flush=True)
+            print(self._description(plane, where, samples), flush=True)
             while True:
                 for program in (operator, *plane.programs):
                     program.check()
                 time.sleep(_WATCH_INTERVAL)
 
     @contextlib.contextmanager
-    def _operator(self, flags: Sequence[str]) -> Iterator[ChildProcess]:
+    def _operator(self, plane: ControlPlane, flags: Sequence[str]) -> Iterator[ChildProcess]:
         program = self._project / ".venv" / "bin" / "boot-operator"
         if not program.is_file():
             raise RunError(f"{program} is missing: start this by `make run`, which installs it")
@@ -245,13 +256,13 @@ class Run:
         try:
             yield operator
         except StopRequested:
-            self._stop(operator)
+            self._stop(operator, plane)
             raise
         finally:
             operator.stop(DRAIN_TIMEOUT)
 
-    def _stop(self, operator: ChildProcess) -> None:
-        self._say("stopping boot-operator, then kube-controller-manager, kube-apiserver and etcd")
+    def _stop(self, operator: ChildProcess, plane: ControlPlane) -> None:
+        self._say(f"stopping boot-operator, then {_SERVERS[plane.options.server]}")
         code = operator.stop(DRAIN_TIMEOUT)
         if code == -signal.SIGKILL:
             reason = f"boot-operator did not stop within {DRAIN_TIMEOUT:.0f} s and was killed"
@@ -259,10 +270,13 @@ class Run:
         if code != 0:
             raise RunError(f"boot-operator ended with exit code {code} when it was stopped; {operator.quoted_log()}")
 
-    def _apply_samples(self, plane: ControlPlane) -> None:
+    def _apply_samples(self, plane: ControlPlane) -> list[Manifest]:
         samples = self._project / "config" / "samples"
-        # Client-side apply would download the whole OpenAPI document first: 2 s.
-        plane.kubectl("apply", "--server-side", "-k" if (samples / "kustomization.yaml").exists() else "-f", samples)
+        manifests = [manifest for file in manifest_files(samples) for manifest in read_manifests(file)]
+        # In a thread of its own: a signal's StopRequested, raised inside of an event loop, would be lost there.
+        with ThreadPoolExecutor(max_workers=1) as thread:
+            thread.submit(asyncio.run, _apply(plane.kubeconfig, manifests)).result()
+        return manifests
 
     def _wait_until_ready(self, operator: ChildProcess, plane: ControlPlane, where: dict[str, Address]) -> None:
         probes = where.get("health-probe-bind-address")
@@ -278,37 +292,61 @@ class Run:
 
         operator.wait_until(ready, "become ready", time.monotonic() + READY_TIMEOUT)
 
-    def _description(self, plane: ControlPlane, where: dict[str, Address]) -> str:
+    def _description(self, plane: ControlPlane, where: dict[str, Address], samples: Sequence[Manifest]) -> str:
         names = {"boot-server-address": "boot server", "image-proxy-server-address": "image proxy"}
         names |= {"health-probe-bind-address": "health probes", "metrics-bind-address": "metrics"}
         paths = {"health-probe-bind-address": "/readyz", "metrics-bind-address": "/metrics"}
         servers = [f"  {names[flag]:14} {address.url}{paths.get(flag, '')}" for flag, address in where.items()]
         boot = where.get("boot-server-address")
-        asking = [f"  curl {boot.url}/{what}/{self._a_machine(plane)}" for what in ("ipxe", "ignition")] if boot else []
-        kubectl = "kubectl" if shutil.which("kubectl") else shlex.quote(str(find_asset("kubectl")))
+        machine = _a_machine(samples)
+        asking = [f"  curl {boot.url}/{what}/{machine}" for what in ("ipxe", "ignition")] if boot else []
+        kubectl = _kubectl()
+        looking = [f"  {kubectl} get ipxebootconfigs,httpbootconfigs"] if kubectl else []
         return "\n".join(
             [
                 *servers,
                 f"  {'API server':14} {plane.url} (kubeconfig: .run/kubeconfig)",
-                f"  {'logs':14} .run/boot-operator.log, .run/kube-apiserver.log",
+                f"  {'logs':14} .run/boot-operator.log, .run/{_LOGS[plane.options.server]}",
                 "",
                 "Try in another terminal:",
                 f"  export KUBECONFIG={shlex.quote(str(plane.kubeconfig))}",
-                f"  {kubectl} get ipxebootconfigs,httpbootconfigs",
+                *looking,
+                f"  .venv/bin/bootctl explain {machine}",
                 *asking,
                 "",
                 "Stop with Ctrl-C.",
             ]
         )
 
-    def _a_machine(self, plane: ControlPlane) -> str:
-        """A machine that has a configuration, for the user to ask for."""
-        machines = plane.kubectl("get", "ipxebootconfigs", "-A", "-o", "jsonpath={.items[*].spec.systemUUID}").split()
-        return machines[0] if machines else "UUID"
-
     def _say(self, text: str) -> None:
         """Print a line of progress with the seconds since the start."""
         print(f"{time.monotonic() - self._begin:5.1f} s  {text}", flush=True)
+
+
+async def _apply(kubeconfig: Path, manifests: Sequence[Manifest]) -> None:
+    transport = AiohttpTransport(await load_config(str(kubeconfig)))
+    try:
+        applier = Applier(transport)
+        for manifest in manifests:
+            await applier.apply(manifest)
+    finally:
+        await transport.close()
+
+
+def _a_machine(samples: Sequence[Manifest]) -> str:
+    """A machine that has a configuration, for the user to ask for."""
+    machines = [sample.body["spec"]["systemUUID"] for sample in samples if sample.key.kind == "IPXEBootConfig"]
+    return min(machines, default="UUID")
+
+
+def _kubectl() -> str:
+    """The command that runs kubectl; empty where there is none."""
+    if shutil.which("kubectl"):
+        return "kubectl"
+    try:
+        return shlex.quote(str(find_asset("kubectl")))
+    except AssetsMissingError:
+        return ""
 
 
 def stop_on_signals() -> None:
@@ -345,7 +383,7 @@ def main() -> int:
         Run(Path(__file__).resolve().parent.parent, sys.argv[1:]).until_stopped()
     except StopRequested:
         return 0
-    except (EnvtestError, OSError, RunError) as error:
+    except (ClientError, EnvtestError, ManifestError, OSError, RunError, UnknownKindError) as error:
         print(f"make run: {error}", file=sys.stderr)
         return 1
     return 0

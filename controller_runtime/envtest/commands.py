@@ -1,6 +1,7 @@
 """The files and command lines of the programs that make up a control plane."""
 
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,7 +22,12 @@ def environment(directory: Path) -> dict[str, str]:
     Nothing else is inherited: etcd takes any ETCD_... variable for a flag and reports to systemd where NOTIFY_SOCKET is
     set, and kubectl writes to HOME.
     """
-    return {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(directory)}
+    return {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "HOME": str(directory),
+        # The embedded API server is to be this package's, whatever else is installed.
+        "PYTHONPATH": str(Path(__file__).parents[2]),
+    }
 
 
 def ca_file(directory: Path) -> Path:
@@ -87,6 +93,25 @@ def api_server(
         "--allow-privileged",
         *(_audit_flags(directory) if audit else ()),
         *flags,
+    ]
+
+
+def embedded_api_server(directory: Path, port: int, tokens: Path) -> list[str | Path]:
+    """Return the command line of the embedded API server.
+
+    Args:
+        directory: Where its files go, its data among them.
+        port: To serve on.
+        tokens: The file of users and their tokens.
+    """
+    return [
+        sys.executable,
+        "-m",
+        "controller_runtime.envtest.apiserver",
+        f"--secure-port={port}",
+        f"--cert-dir={ca_file(directory).parent}",
+        f"--token-auth-file={tokens}",
+        f"--data-dir={directory / 'data'}",
     ]
 
 

@@ -1,22 +1,27 @@
-"""A real control plane on 127.0.0.1: etcd, kube-apiserver and, if asked for, kube-controller-manager."""
+"""A control plane on 127.0.0.1: the embedded API server, or etcd, kube-apiserver and kube-controller-manager."""
 
 import contextlib
+import os
 import signal
 import subprocess
 import tempfile
 import time
 import urllib.parse
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self
 
 from controller_runtime.envtest import commands, credentials
 from controller_runtime.envtest.connection import AdminConnection, answers_ok
 from controller_runtime.envtest.crds import install_crds, read_crds
 from controller_runtime.envtest.errors import ControlPlaneError, KubectlError
+from controller_runtime.envtest.etcd import compact
 from controller_runtime.envtest.processes import ChildProcess, ReservedPort
+
+SERVER_VARIABLE = "ENVTEST_SERVER"
+"""Environment variable that chooses the server where the options do not: `embedded` or `kubernetes`."""
 
 ADMIN = "admin"
 """The user, in the group system:masters, who may do everything."""
@@ -26,22 +31,34 @@ _GARBAGE_COLLECTOR_READY = "all resource monitors have synced"
 _TOKEN_LIFETIME = 24 * 3600  # seconds
 
 
+def _default_server() -> Literal["embedded", "kubernetes"]:
+    chosen = os.environ.get(SERVER_VARIABLE, "embedded")
+    if chosen in ("embedded", "kubernetes"):
+        return chosen  # type: ignore[return-value]
+    raise ControlPlaneError(f"{SERVER_VARIABLE}={chosen} is no API server: set it to embedded or kubernetes")
+
+
 @dataclass(frozen=True, kw_only=True)
 class ControlPlaneOptions:
     """How a control plane is started.
 
     Attributes:
+        server: `embedded` is the API server of this package, ready in less than a second; `kubernetes` is the real one,
+            whose programs `assets` finds. The default is what the variable ENVTEST_SERVER says, else `embedded`.
         directory: Holds data, certificates, kubeconfig files and logs; created with mode 0700 if missing, and kept.
             None (the default) takes a temporary one that is removed at the end.
-        audit: Whether requests are written to `audit_log` (stage, user, verb, object and code of each, no bodies).
+        audit: Whether requests are written to `audit_log` (stage, user, verb, object and code of each, no bodies);
+            `kubernetes` only.
         garbage_collection: Whether kube-controller-manager deletes the dependants of deleted owners and the content of
-            deleted namespaces, for 80 MB of memory. Without it neither ever goes away.
+            deleted namespaces, for 80 MB of memory. Without it neither ever goes away. The embedded server always does.
         users: Further users and their groups, for `kubeconfig_for`. RBAC decides what they may do.
         api_server_flags: Added to kube-apiserver's command line; where a flag is repeated, the last one wins.
+            `kubernetes` only.
         start_timeout: Seconds that each program may take to become ready, and CRDs to be served.
         stop_timeout: Seconds that each program may take to end before it is killed.
     """
 
+    server: Literal["embedded", "kubernetes"] = field(default_factory=_default_server)
     directory: Path | None = None
     audit: bool = False
     garbage_collection: bool = False
@@ -50,6 +67,15 @@ class ControlPlaneOptions:
     start_timeout: float = 60
     stop_timeout: float = 20
 
+    def __post_init__(self) -> None:
+        """Refuse what the embedded server cannot do.
+
+        Raises:
+            ControlPlaneError: It is asked for an audit log or for flags of kube-apiserver.
+        """
+        if self.server == "embedded" and (self.audit or self.api_server_flags):
+            raise ControlPlaneError('audit and api_server_flags need the real API server: add server="kubernetes"')
+
 
 @dataclass(frozen=True, kw_only=True)
 class _Running:
@@ -57,12 +83,12 @@ class _Running:
 
     directory: Path
     port: int
-    etcd_port: int
     tokens: Mapping[str, str]
     admin: AdminConnection
-    etcd: ChildProcess
     api_server: ChildProcess
-    controller_manager: ChildProcess | None
+    etcd_port: int = 0
+    etcd: ChildProcess | None = None
+    controller_manager: ChildProcess | None = None
 
 
 class ControlPlane:
@@ -169,7 +195,8 @@ class ControlPlane:
         """
         parts = self._running
         parts.api_server.start()
-        parts.api_server.wait_until(lambda: _serves(parts.admin), "become ready", self._deadline())
+        interval = 0.05 if parts.etcd else 0.01
+        parts.api_server.wait_until(lambda: _serves(parts.admin), "become ready", self._deadline(), interval)
 
     def pause_api_server(self) -> None:
         """Freeze the API server (SIGSTOP); connections stay open, are accepted, and get no answer."""
@@ -178,6 +205,20 @@ class ControlPlane:
     def resume_api_server(self) -> None:
         """Let a frozen API server go on."""
         self._running.api_server.signal(signal.SIGCONT)
+
+    def compact(self) -> None:
+        """Forget the history: versions from before now are in no list, no page and no watch any more (410).
+
+        The API server is restarted for it, as it keeps a history in memory; its connections are reset.
+
+        Raises:
+            ControlPlaneError: etcd refuses it.
+            ProcessError: The API server did not come back.
+        """
+        self.kill_api_server()
+        if self._running.etcd is not None:
+            compact(self._running.etcd_port)
+        self.start_api_server()
 
     def kubeconfig_for(self, user: str) -> Path:
         """Write a kubeconfig of a user that the option `users` names and return its path.
@@ -254,24 +295,31 @@ class ControlPlane:
 
     def _prepare(self) -> _Running:
         """Reserve ports and write files; nothing is started yet, everything will be cleaned up."""
-        options = self.options
-        directory = self._make_directory()
-        etcd_port, port = self._reserve_port(), self._reserve_port()
-        groups = {**options.users, ADMIN: ("system:masters",)}
+        directory, port = self._make_directory(), self._reserve_port()
+        groups = {**self.options.users, ADMIN: ("system:masters",)}
         tokens = {user: credentials.new_token() for user in groups}
         table = directory / "tokens.csv"
         credentials.write_private(table, credentials.token_table(tokens, groups))
-        api_server = commands.api_server(
-            directory, port, etcd_port, table, audit=options.audit, flags=options.api_server_flags
-        )
-        collector = commands.controller_manager(directory / "kubeconfig") if options.garbage_collection else None
-        return _Running(
+        running = _Running(
             directory=directory,
             port=port,
-            etcd_port=etcd_port,
             tokens=tokens,
             admin=AdminConnection(port, commands.ca_file(directory), tokens[ADMIN]),
-            etcd=self._program(directory, commands.etcd(directory, etcd_port)),
+            api_server=self._program(directory, commands.embedded_api_server(directory, port, table), name="apiserver"),
+        )
+        return running if self.options.server == "embedded" else self._with_kubernetes(running, table)
+
+    def _with_kubernetes(self, running: _Running, table: Path) -> _Running:
+        options, directory, etcd_port = self.options, running.directory, self._reserve_port()
+        etcd = self._program(directory, commands.etcd(directory, etcd_port))
+        api_server = commands.api_server(
+            directory, running.port, etcd_port, table, audit=options.audit, flags=options.api_server_flags
+        )
+        collector = commands.controller_manager(directory / "kubeconfig") if options.garbage_collection else None
+        return replace(
+            running,
+            etcd_port=etcd_port,
+            etcd=etcd,
             api_server=self._program(directory, api_server),
             controller_manager=self._program(directory, collector) if collector else None,
         )
@@ -288,16 +336,20 @@ class ControlPlane:
         self._cleanup.callback(port.close)
         return port.number
 
-    def _program(self, directory: Path, command: Sequence[str | Path]) -> ChildProcess:
-        log = directory / f"{Path(command[0]).name}.log"
-        program = ChildProcess(command, log=log, environment=commands.environment(directory), directory=directory)
+    def _program(self, directory: Path, command: Sequence[str | Path], name: str = "") -> ChildProcess:
+        name = name or Path(command[0]).name
+        environment = commands.environment(directory)
+        program = ChildProcess(
+            command, log=directory / f"{name}.log", environment=environment, directory=directory, name=name
+        )
         self._cleanup.callback(program.stop, self.options.stop_timeout)
         return program
 
     def _start_programs(self, parts: _Running) -> None:
-        etcd_port = parts.etcd_port
-        parts.etcd.start()
-        parts.etcd.wait_until(lambda: answers_ok("127.0.0.1", etcd_port, "/health"), "become healthy", self._deadline())
+        if parts.etcd is not None:
+            port = parts.etcd_port
+            parts.etcd.start()
+            parts.etcd.wait_until(lambda: answers_ok("127.0.0.1", port, "/health"), "become healthy", self._deadline())
         self.start_api_server()
         self._write_kubeconfig(ADMIN, parts.tokens[ADMIN], self.kubeconfig)
         if parts.controller_manager:

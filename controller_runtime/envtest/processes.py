@@ -31,6 +31,7 @@ class ChildProcess:
         log: File that its standard output and error are appended to.
         environment: Its whole environment; None hands on this process's own.
         directory: Its working directory; None keeps this process's own.
+        name: What it is called in messages; by default the program's own name.
     """
 
     def __init__(
@@ -40,8 +41,9 @@ class ChildProcess:
         log: Path,
         environment: Mapping[str, str] | None = None,
         directory: Path | None = None,
+        name: str = "",
     ) -> None:
-        self.name = Path(arguments[0]).name
+        self.name = name or Path(arguments[0]).name
         self.log = log
         self._arguments = [str(argument) for argument in arguments]
         self._environment = environment

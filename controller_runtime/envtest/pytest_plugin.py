@@ -1,12 +1,13 @@
-"""Fixtures that give tests a real API server: `control_plane`, `control_plane_options` and `kube_namespace`.
+"""Fixtures that give tests an API server: `control_plane`, `control_plane_options` and `kube_namespace`.
 
-The server is started when a test first asks for it and stopped with the session. If its programs are not installed, the
-tests that need it fail with the command to run; they are never skipped. A module that kills its server, or needs other
+Which one, the embedded or the real one, the variable ENVTEST_SERVER says. It is started when a test first asks for it
+and stopped with the session. If the real one's programs are not installed, the tests fail with the command to run; they
+are never skipped. A module that kills its server, or needs other
 options, brings its own by a fixture of the same name:
 
     @pytest.fixture(scope="module")
     def control_plane():
-        with ControlPlane(ControlPlaneOptions(audit=True)) as plane:
+        with ControlPlane(ControlPlaneOptions(users={"visitor": ["guests"]})) as plane:
             yield plane
 """
 

@@ -11,6 +11,7 @@ from tests.unit.controllergen.everything import Everything
 pytestmark = pytest.mark.integration
 
 
+@pytest.mark.kubectl
 def test_every_form_is_structural_and_no_field_of_the_crd_is_unknown(control_plane: ControlPlane) -> None:
     crd = custom_resource_definition(Everything, columns=(AGE,), short_names=("ev",), categories=("all",))
     apply = ("apply", "--dry-run=server", "--validate=strict", "-f", "-")

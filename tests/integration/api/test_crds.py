@@ -264,6 +264,7 @@ def test_the_causes_of_a_refusal_name_the_fields(generated: Installed) -> None:
     assert sorted(cause["field"] for cause in causes) == ["spec.initrdURL", "spec.kernelURL"]
 
 
+@pytest.mark.kubectl
 def test_kubectl_wait_and_get_see_the_status(generated: Installed) -> None:
     assert generated.patch_status(HTTP, {"state": "Ready", "conditions": [CONDITION]}).code == 200
     here = ("-n", generated.namespace)
@@ -274,6 +275,7 @@ def test_kubectl_wait_and_get_see_the_status(generated: Installed) -> None:
     assert generated.patch_status(HTTP, None).code == 200
 
 
+@pytest.mark.kubectl
 @pytest.mark.parametrize(
     ("field", "words"),
     [
@@ -286,6 +288,7 @@ def test_kubectl_explain_speaks_with_our_words(generated: Installed, field: str,
     assert words in generated.plane.kubectl("explain", f"--api-version={GROUP}/v1alpha1", field)
 
 
+@pytest.mark.kubectl
 def test_the_crds_and_roles_apply_as_they_are(generated: Installed, kube_namespace: str) -> None:
     apply = ("apply", "--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict")
     crds = generated.plane.kubectl(*apply, "-k", ROOT / "config" / "crd").splitlines()
@@ -301,6 +304,7 @@ def test_the_crds_and_roles_apply_as_they_are(generated: Installed, kube_namespa
     ]
 
 
+@pytest.mark.kubectl
 def test_the_samples_apply_without_a_field_dropped(generated: Installed, kube_namespace: str) -> None:
     samples = ROOT / "config" / "samples"
     apply = ("apply", "--dry-run=server", "--validate=strict", "-n", kube_namespace, "-k", samples)

@@ -123,6 +123,7 @@ async def test_a_restart_of_the_server_loses_nothing_and_reads_go_on_meanwhile(
     assert sorted(call.removesuffix(" unknown") for call in told) == ["+c", "-a", "~b"]
 
 
+@pytest.mark.kubectl
 async def test_missing_rights_are_named_and_the_kind_is_read_once_they_are_there(
     control_plane: ControlPlane, client: Client, kube_namespace: str, logs: LogLines
 ) -> None:
@@ -146,6 +147,7 @@ async def test_missing_rights_are_named_and_the_kind_is_read_once_they_are_there
     await transport.close()
 
 
+@pytest.mark.kubectl
 async def test_a_kind_whose_definition_comes_and_goes(
     control_plane: ControlPlane,
     client: Client,

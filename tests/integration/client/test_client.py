@@ -268,6 +268,7 @@ async def client_of(kubeconfig: Path) -> AsyncIterator[Client]:
     await transport.close()
 
 
+@pytest.mark.kubectl
 @pytest.mark.parametrize("metadata_only", [pytest.param(False, id="whole"), pytest.param(True, id="metadata")])
 async def test_the_rule_that_an_error_names_is_the_one_that_helps(
     control_plane: ControlPlane, client: Client, kube_namespace: str, metadata_only: bool
@@ -301,6 +302,7 @@ rules: [{rule}]
     )
 
 
+@pytest.mark.kubectl
 async def test_a_pod_is_known_by_its_service_account(
     control_plane: ControlPlane, kube_namespace: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

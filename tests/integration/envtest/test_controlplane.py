@@ -1,4 +1,4 @@
-"""The real control plane: what it promises to tests that use it."""
+"""A control plane, embedded or real: what it promises to tests that use it."""
 
 import json
 import os
@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,6 +28,7 @@ from controller_runtime.envtest.crds import install_crds, read_crds
 from tests.integration.envtest.processes_of import Deaths
 
 pytestmark = pytest.mark.integration
+REAL = ControlPlaneOptions().server == "kubernetes"
 
 WIDGETS = """
 apiVersion: apiextensions.k8s.io/v1
@@ -46,10 +48,10 @@ spec:
 
 @pytest.fixture(scope="module")
 def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
-    """Yield a control plane with everything that can be switched on; tests leave it running and reachable."""
+    """Yield a control plane with everything that it can do switched on; tests leave it running and reachable."""
     options = ControlPlaneOptions(
         directory=tmp_path_factory.mktemp("control-plane"),
-        audit=True,
+        audit=REAL,
         garbage_collection=True,
         users={"visitor": ("guests", "friends")},
     )
@@ -85,12 +87,15 @@ def create_owner_and_dependant(plane: ControlPlane, namespace: str) -> None:
     plane.kubectl("create", "-f", "-", stdin=dependant)
 
 
+@pytest.mark.kubectl
+@pytest.mark.kubernetes
 def test_kubectl_and_the_server_are_of_the_same_version(control_plane: ControlPlane) -> None:
     versions = json.loads(control_plane.kubectl("version", "-o", "json"))
     assert versions["clientVersion"]["gitVersion"] == versions["serverVersion"]["gitVersion"]
     assert versions["serverVersion"]["gitVersion"].startswith("v1.")
 
 
+@pytest.mark.kubectl
 def test_kubectl_leaves_nothing_outside_of_the_directory(
     control_plane: ControlPlane, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -101,15 +106,17 @@ def test_kubectl_leaves_nothing_outside_of_the_directory(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.kubectl
 def test_a_failing_kubectl_says_what_was_run_and_why_it_failed(control_plane: ControlPlane) -> None:
-    with pytest.raises(KubectlError, match=r"kubectl get pod nobody: exit code 1: .*pods \"nobody\" not found"):
-        control_plane.kubectl("get", "pod", "nobody")
+    with pytest.raises(KubectlError, match=r"kubectl get secret nobody: exit code 1: .*secrets \"nobody\" not found"):
+        control_plane.kubectl("get", "secret", "nobody")
 
 
 def test_files_with_tokens_and_keys_are_readable_by_their_owner_alone(control_plane: ControlPlane) -> None:
     directory = control_plane.directory
     secret = [control_plane.kubeconfig, control_plane.kubeconfig_for("visitor")]
-    secret += [directory / "tokens.csv", directory / "service-account.key", directory / "certificates/apiserver.key"]
+    secret += [directory / "tokens.csv", *directory.glob("**/*.key")]
+    assert len(secret) == 5
     assert {path: path.stat().st_mode & 0o777 for path in secret} == dict.fromkeys(secret, 0o600)
 
 
@@ -122,6 +129,7 @@ def test_the_certificate_is_good_for_the_strictest_verification(control_plane: C
         assert encrypted.getpeercert()
 
 
+@pytest.mark.kubectl
 def test_a_user_has_the_groups_of_the_options_and_no_rights(control_plane: ControlPlane) -> None:
     visitor = f"--kubeconfig={control_plane.kubeconfig_for('visitor')}"
     who = json.loads(control_plane.kubectl("auth", "whoami", "-o", "json", visitor))["status"]["userInfo"]
@@ -136,6 +144,7 @@ def test_an_unknown_user_has_no_kubeconfig(control_plane: ControlPlane) -> None:
         control_plane.kubeconfig_for("nobody")
 
 
+@pytest.mark.kubectl
 def test_a_service_account_may_do_what_rbac_grants_it(control_plane: ControlPlane, kube_namespace: str) -> None:
     def kubectl(*arguments: str | Path) -> str:
         return control_plane.kubectl("--namespace", kube_namespace, *arguments)
@@ -154,11 +163,14 @@ def test_a_service_account_that_does_not_exist_has_no_kubeconfig(control_plane: 
         control_plane.kubeconfig_for_service_account("default", "nobody")
 
 
+@pytest.mark.kubectl
 def test_each_test_gets_a_namespace_of_its_own(control_plane: ControlPlane, kube_namespace: str) -> None:
     assert control_plane.kubectl("get", "all", "--namespace", kube_namespace) == ""
     assert control_plane.create_namespace() != kube_namespace
 
 
+@pytest.mark.kubectl
+@pytest.mark.kubernetes
 def test_requests_are_in_the_audit_log_before_they_are_answered(
     control_plane: ControlPlane, kube_namespace: str
 ) -> None:
@@ -175,12 +187,14 @@ def test_requests_are_in_the_audit_log_before_they_are_answered(
     assert event["responseStatus"]["code"] == 201
 
 
+@pytest.mark.kubectl
 def test_a_kind_is_usable_as_soon_as_its_crd_is_installed(widgets: ControlPlane, kube_namespace: str) -> None:
     widgets.kubectl("create", "-f", "-", stdin=manifest("Widget", "first", kube_namespace))
     names = widgets.kubectl("get", "widgets", "--namespace", kube_namespace, "-o", "name")
     assert names == "widget.example.dev/first\n"
 
 
+@pytest.mark.kubectl
 def test_installing_a_crd_again_replaces_its_schema(
     widgets: ControlPlane, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
@@ -194,6 +208,7 @@ def test_installing_a_crd_again_replaces_its_schema(
     assert list(properties) == ["weight"]
 
 
+@pytest.mark.kubectl
 def test_a_crd_that_cannot_be_established_is_named_with_its_conditions(widgets: ControlPlane, tmp_path: Path) -> None:
     clash = tmp_path / "clash.yaml"
     clash.write_text(
@@ -209,6 +224,7 @@ def test_a_crd_that_cannot_be_established_is_named_with_its_conditions(widgets: 
         widgets.kubectl("delete", "crd", "gadgets.example.dev")
 
 
+@pytest.mark.kubectl
 @pytest.mark.parametrize("policy", ["background", "foreground"])
 def test_dependants_go_with_their_owner(policy: str, widgets: ControlPlane, kube_namespace: str) -> None:
     create_owner_and_dependant(widgets, kube_namespace)
@@ -216,6 +232,7 @@ def test_dependants_go_with_their_owner(policy: str, widgets: ControlPlane, kube
     widgets.kubectl("wait", "--for=delete", "configmap/dependant", "--namespace", kube_namespace, "--timeout=60s")
 
 
+@pytest.mark.kubectl
 def test_dependants_stay_when_they_are_orphaned(widgets: ControlPlane, kube_namespace: str) -> None:
     create_owner_and_dependant(widgets, kube_namespace)
     widgets.kubectl("delete", "widget", "owner", "--namespace", kube_namespace, "--cascade=orphan", "--timeout=60s")
@@ -223,6 +240,7 @@ def test_dependants_stay_when_they_are_orphaned(widgets: ControlPlane, kube_name
     assert widgets.kubectl("get", "configmap", "dependant", "--namespace", kube_namespace, "-o", path) == ""
 
 
+@pytest.mark.kubectl
 def test_a_namespace_goes_with_all_that_is_in_it(widgets: ControlPlane, kube_namespace: str) -> None:
     widgets.kubectl("create", "-f", "-", stdin=manifest("Widget", "content", kube_namespace))
     widgets.kubectl("delete", "namespace", kube_namespace, "--timeout=60s")
@@ -230,6 +248,7 @@ def test_a_namespace_goes_with_all_that_is_in_it(widgets: ControlPlane, kube_nam
         widgets.kubectl("get", "namespace", kube_namespace)
 
 
+@pytest.mark.kubectl
 def test_a_killed_api_server_comes_back_with_the_same_address_tokens_and_objects(
     control_plane: ControlPlane, kube_namespace: str
 ) -> None:
@@ -255,6 +274,7 @@ def test_nobody_gets_the_port_of_a_killed_api_server(control_plane: ControlPlane
         control_plane.start_api_server()
 
 
+@pytest.mark.kubectl
 def test_a_paused_api_server_accepts_connections_and_does_not_answer(control_plane: ControlPlane) -> None:
     port = port_of(control_plane)
     impatient = AdminConnection(port, control_plane.ca_file, control_plane.token, timeout=0.5)
@@ -273,6 +293,7 @@ def test_it_is_not_started_twice(control_plane: ControlPlane) -> None:
         control_plane.start()
 
 
+@pytest.mark.kubectl
 def test_before_its_start_everything_says_so() -> None:
     plane = ControlPlane()
     plane.stop()
@@ -280,11 +301,20 @@ def test_before_its_start_everything_says_so() -> None:
         plane.kubectl("version")
 
 
+@pytest.mark.parametrize(
+    "option", [pytest.param({"audit": True}, id="audit log"), pytest.param({"api_server_flags": ["--x"]}, id="flags")]
+)
+def test_what_the_embedded_server_cannot_do_is_said_with_the_option_that_can(option: dict[str, Any]) -> None:
+    with pytest.raises(ControlPlaneError, match='need the real API server: add server="kubernetes"'):
+        ControlPlaneOptions(server="embedded", **option)
+
+
 def test_without_the_option_there_is_no_audit_log() -> None:
     with pytest.raises(ControlPlaneError, match="audit=True"):
         _ = ControlPlane().audit_log
 
 
+@pytest.mark.kubernetes
 def test_a_program_that_does_not_start_is_quoted_and_nothing_is_left(tmp_path: Path) -> None:
     plane = ControlPlane(ControlPlaneOptions(directory=tmp_path, api_server_flags=["--no-such-flag"]))
     with pytest.raises(
@@ -331,7 +361,7 @@ def test_all_programs_end_when_the_process_that_started_them_is_killed(
     started_elsewhere: Callable[[], tuple["subprocess.Popen[str]", list[int]]],
 ) -> None:
     process, pids = started_elsewhere()
-    assert len(pids) == 3
+    assert len(pids) == (3 if REAL else 1)
     with Deaths(pids) as programs:
         os.kill(process.pid, signal.SIGKILL)
         programs.wait()

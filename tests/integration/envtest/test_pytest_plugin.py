@@ -21,7 +21,7 @@ def run_pytest(directory: Path, test: str, *options: str, **environment: str) ->
 
 def test_a_test_fails_with_the_reason_where_the_programs_are_missing(tmp_path: Path) -> None:
     test = "def test_it(control_plane): raise AssertionError('ran')\n"
-    done = run_pytest(tmp_path, test, TEST_ASSET_ETCD=str(tmp_path / "missing"))
+    done = run_pytest(tmp_path, test, TEST_ASSET_ETCD=str(tmp_path / "missing"), ENVTEST_SERVER="kubernetes")
     assert done.returncode == 1
     assert f"TEST_ASSET_ETCD={tmp_path}/missing is not a program that can be run" in done.stdout
     assert "1 error in" in done.stdout

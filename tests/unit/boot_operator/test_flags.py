@@ -1,8 +1,10 @@
 """The command line: forms and defaults of the Go operator."""
 
+from pathlib import Path
+
 import pytest
 
-from boot_operator.flags import CONTROLLERS, Options, parse
+from boot_operator.flags import CONTROLLERS, Options, StandaloneOptions, parse, parse_standalone
 
 
 def options(*arguments: str, **environment: str) -> Options:
@@ -142,3 +144,38 @@ def test_flags_of_the_go_operator_without_effect_are_accepted_and_named() -> Non
 def test_log_settings_follow_zaps_flags(arguments: tuple[str, ...], level: str, json: bool) -> None:
     found = options(*arguments)
     assert (found.log_level, found.log_json) == (level, json)
+
+
+def test_a_lab_keeps_nothing_and_applies_nothing_by_default() -> None:
+    lab, operator = parse_standalone((), {})
+    assert lab == StandaloneOptions(manifests=None, prune=False, data_dir=None, api_port=6443, kubeconfig_out=None)
+    assert operator == parse((), {})
+
+
+def test_a_lab_takes_the_operators_flags_too() -> None:
+    arguments = ("-manifests", "m", "--boot-server-address=:1", "--prune", "--data-dir=d", "-api-port=0")
+    lab, operator = parse_standalone((*arguments, "--kubeconfig-out", "k"), {"IPXE_SERVER_ADDRESS": "boot"})
+    assert lab == StandaloneOptions(
+        manifests=Path("m"), prune=True, data_dir=Path("d"), api_port=0, kubeconfig_out=Path("k")
+    )
+    assert (operator.boot_server_address, operator.ipxe_service_url) == (":1", "http://boot:5000")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        pytest.param(("--kubeconfig=x",), "standalone mode has an API server of its own", id="another API server"),
+        pytest.param(("--api-port=65536",), "'65536' is no port", id="no port"),
+        pytest.param(("--manifest=x",), "unrecognized arguments: --manifest=x", id="unknown flag"),
+    ],
+)
+def test_a_wrong_flag_of_a_lab_is_one_line(
+    arguments: tuple[str, ...], reason: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        parse_standalone(arguments, {})
+    assert ended.value.code == 2
+    words = capsys.readouterr().err
+    assert reason in words
+    assert words.endswith("; see boot-operator standalone --help\n")
+    assert words.count("\n") == 1

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ipaddress
 import socket
 import ssl
-import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import pytest
 from aiohttp import web
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from controller_runtime.client import AiohttpTransport, ApiRequest, RestConfig
 
@@ -155,25 +159,50 @@ class Certificates:
             context.verify_mode = ssl.CERT_REQUIRED
         return context
 
-    def sign(self, name: str, subject: str, alternative_names: str = "") -> None:
+    def sign(self, name: str, subject: str, *alternative_names: str) -> None:
         """Make `name.crt` and `name.key`."""
-        extension = self.directory / f"{name}.ext"
-        extension.write_text(f"subjectAltName={alternative_names}\n" if alternative_names else "\n")
-        self._openssl("req", *_NEW_KEY, "-subj", f"/CN={subject}", "-keyout", f"{name}.key", "-out", f"{name}.csr")
-        self._openssl(
-            *("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial"),
-            *("-days", "2", "-extfile", extension.name, "-out", f"{name}.crt"),
-        )
+        authority = x509.load_pem_x509_certificate((self.directory / "ca.crt").read_bytes())
+        signer = serialization.load_pem_private_key((self.directory / "ca.key").read_bytes(), password=None)
+        assert isinstance(signer, ec.EllipticCurvePrivateKey)
+        key, builder = _begun(subject)
+        if alternative_names:
+            names = x509.SubjectAlternativeName([_general_name(text) for text in alternative_names])
+            builder = builder.add_extension(names, critical=False)
+        self._write(name, builder.issuer_name(authority.subject).sign(signer, hashes.SHA256()), key)
 
     def make_ca(self) -> None:
         """Make `ca.crt` and `ca.key`."""
-        self._openssl("req", "-x509", *_NEW_KEY, "-days", "2", "-subj", "/CN=ca", "-keyout", "ca.key", "-out", "ca.crt")
+        key, builder = _begun("ca")
+        builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        self._write("ca", builder.issuer_name(_name("ca")).sign(key, hashes.SHA256()), key)
 
-    def _openssl(self, *arguments: str) -> None:
-        try:
-            subprocess.run(["openssl", *arguments], cwd=self.directory, check=True, capture_output=True)
-        except FileNotFoundError:
-            pytest.fail("openssl is not installed: apt-get install -y --no-install-recommends openssl", pytrace=False)
+    def _write(self, name: str, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> None:
+        pem = serialization.Encoding.PEM
+        (self.directory / f"{name}.crt").write_bytes(certificate.public_bytes(pem))
+        form, encryption = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        (self.directory / f"{name}.key").write_bytes(key.private_bytes(pem, form, encryption))
 
 
-_NEW_KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
+def _begun(subject: str) -> tuple[ec.EllipticCurvePrivateKey, x509.CertificateBuilder]:
+    """A new key, and a certificate for it that lacks issuer and signature."""
+    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(_name(subject))
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(days=2))
+    )
+    return key, builder
+
+
+def _name(text: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
+
+
+def _general_name(text: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(text))
+    except ValueError:
+        return x509.DNSName(text)

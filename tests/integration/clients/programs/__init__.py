@@ -1,0 +1,1 @@
+"""Small programs, each of one client; `python NAME.py NAMESPACE` with KUBECONFIG set."""

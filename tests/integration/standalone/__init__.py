@@ -1,0 +1,1 @@
+"""`boot-operator standalone` as a process, with the API server that it starts."""
