@@ -216,16 +216,6 @@ def invalid(group: str, kind: str, name: str, errors: Sequence[FieldError]) -> S
     )
 
 
-def unprocessable(message: str) -> StatusError:
-    """422 for a patch that cannot be applied."""
-    return StatusError(422, "Invalid", message)
-
-
-def too_many_requests(message: str, retry_after: int) -> StatusError:
-    """429."""
-    return StatusError(429, "TooManyRequests", message, retry_after=retry_after)
-
-
 def internal(message: str) -> StatusError:
     """500: a bug of this server."""
     return StatusError(

@@ -96,7 +96,6 @@ def delete_options(request: Request) -> DeleteOptions:
         version=preconditions.get("resourceVersion") or "",
         propagation=policy or "",
         orphan=orphan,
-        grace=body.get("gracePeriodSeconds"),
     )
 
 

@@ -98,7 +98,6 @@ class Registry:
     """All resource types that are served at the moment."""
 
     _types: dict[tuple[str, str, str], ResourceType] = field(default_factory=dict)
-    _listeners: list[Callable[[], None]] = field(default_factory=list)
     generation: int = 0
     """Counts the changes, so that what is derived can be kept until the next one."""
 
@@ -124,7 +123,3 @@ class Registry:
         """The type of an owner reference: any version of the group will do."""
         group = api_version.rpartition("/")[0]
         return next((each for each in self if each.group == group and each.kind == kind), None)
-
-    def has_group_version(self, group: str, version: str) -> bool:
-        """Whether anything is served there."""
-        return any(each.group == group and each.version == version for each in self)

@@ -72,7 +72,6 @@ class DeleteOptions:
     propagation: str = ""
     orphan: bool | None = None
     """The deprecated form of `propagation`."""
-    grace: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
