@@ -103,7 +103,7 @@ MEANINGS: Final[Mapping[str, Callable[[Mapping[str, Any]], Any]]] = {
     "IntOrString": _number_or_name,
     "FieldsV1": lambda value: value.get("raw"),
     "JSON": lambda value: value.get("raw"),
-    "ExtraValue": lambda value: value.get("items"),
+    "ExtraValue": lambda value: value.get("items", []),
     "JSONSchemaPropsOrBool": lambda value: value.get("schema", value.get("allows", False)),
     "JSONSchemaPropsOrArray": _either("JSONSchemas"),
     "JSONSchemaPropsOrStringArray": _either("property"),
