@@ -17,7 +17,6 @@ TEXT: Final = "text/plain; charset=utf-8"
 MAX_BODY_BYTES: Final = 3 << 20
 """What a request may bring, as at the real server."""
 
-_TRUE: Final = frozenset({"1", "t", "T", "true", "TRUE", "True", ""})
 _FALSE: Final = frozenset({"0", "f", "F", "false", "FALSE", "False"})
 
 
