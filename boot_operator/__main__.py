@@ -15,9 +15,9 @@ from boot_operator import flags
 from boot_operator.operator import run
 from boot_operator.standalone.errors import StandaloneError
 from controller_runtime import log as logging_setup
+from controller_runtime.certificates import CertificateError
 from controller_runtime.client import ConfigError
-from controller_runtime.leaderelection import LeaderWorkStuckError
-from controller_runtime.manager import GracefulShutdownError, ListenError, run_until_signal
+from controller_runtime.manager import ListenError, run_until_signal
 
 MOST_FILES = 1 << 15
 """What the process takes of the files that it may open: a connection for each of 20,000 machines, and some more."""
@@ -34,15 +34,24 @@ def main() -> None:
         options = flags.parse(sys.argv[1:], os.environ)
     allow_many_files()
     logging_setup.configure(level=logging.getLevelNamesMapping()[options.log_level.upper()], json=options.log_json)
+    check_level, *others = structlog.get_config()["processors"]
+    structlog.configure(processors=[check_level, purposes_in_flags, *others])
     try:
-        uvloop.run(_run(options, lab))
-    except (ConfigError, ListenError, StandaloneError) as error:
-        sys.exit(f"boot-operator: {error}")
+        uvloop.run(run_until_signal(run(options) if lab is None else _run_standalone(lab, options)))
+    except (CertificateError, ConfigError, ListenError, StandaloneError) as error:
+        sys.exit(f"boot-operator: {flags.in_flags(str(error))}")
     except asyncio.CancelledError:
         sys.exit("boot-operator: cancelled")
     except Exception:
         log.exception("the operator failed")
         sys.exit(1)
+
+
+def purposes_in_flags(_: object, __: str, line: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Names the flags where the library's log lines say what listens somewhere."""
+    if isinstance(purpose := line.get("purpose"), str):
+        line["purpose"] = flags.in_flags(purpose)
+    return line
 
 
 def allow_many_files() -> None:
@@ -51,16 +60,6 @@ def allow_many_files() -> None:
     wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(MOST_FILES, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-
-
-async def _run(options: flags.Options, lab: flags.StandaloneOptions | None) -> None:
-    try:
-        await run_until_signal(run(options) if lab is None else _run_standalone(lab, options))
-    except (GracefulShutdownError, LeaderWorkStuckError) as error:
-        # The event loop would wait without a limit for what has not ended.
-        log.error("ending at once", error=str(error))
-        logging.shutdown()
-        os._exit(1)
 
 
 async def _run_standalone(lab: flags.StandaloneOptions, options: flags.Options) -> None:

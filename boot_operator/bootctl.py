@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import uvloop
 
 from api.v1alpha1 import BootConfig, ConditionType, HTTPBootConfig, IPXEBootConfig
+from boot_operator.flags import in_flags
 from controller_runtime import log as logging_setup
 from controller_runtime.apimachinery import find_condition
 from controller_runtime.cache import Cache
@@ -48,7 +49,7 @@ def main() -> None:
     try:
         sys.exit(uvloop.run(_explain(arguments.kubeconfig, arguments.machine, arguments.service_url)))
     except (ClientError, TimeoutError) as error:
-        sys.exit(f"bootctl: {error}")
+        sys.exit(f"bootctl: {in_flags(str(error))}")
 
 
 async def _explain(kubeconfig: str | None, machine: str, service_url: str) -> int:
@@ -74,7 +75,7 @@ async def _synced(cache: Cache, secrets: BootSecrets) -> None:
             await cache.wait_synced()
             await secrets.wait_ready()
     except TimeoutError:
-        reasons = "; ".join(f"{kind.__name__}: {error or 'no answer'}" for kind, error in cache.unsynced())
+        reasons = "; ".join(f"{one.name}: {one.last_error or 'no answer'}" for one in cache.unsynced())
         raise TimeoutError(f"the cluster was not read within {_SYNC_SECONDS} s: {reasons}") from None
 
 

@@ -21,6 +21,15 @@ _CONTROLLERS_TO_COME = ("serverbootconfigpxe", "serverbootconfighttp")
 STANDALONE = "standalone"
 """First word of a command line that runs the operator with an API server of its own."""
 
+_FLAG_OF_ARGUMENT = {
+    "the argument kubeconfig": "--kubeconfig",
+    "(health_probe_bind_address)": "(--health-probe-bind-address)",
+    "(debug_bind_address)": "(--debug-bind-address)",
+    "(metrics_server.bind_address)": "(--metrics-bind-address)",
+    "(metrics_server.cert_dir)": "(--metrics-cert-path)",
+}
+"""How messages of the library name its arguments, and the flags that become those here."""
+
 _TRUE = frozenset({"1", "t", "T", "true", "TRUE", "True"})
 _FALSE = frozenset({"0", "f", "F", "false", "FALSE", "False"})
 _DURATION_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -40,6 +49,12 @@ class Options:
     default_httpboot_uki_url: str
     metrics_bind_address: str
     metrics_secure: bool
+    """TLS, and the API server is asked who may scrape."""
+    metrics_cert_path: Path | None
+    """Directory of the metrics' certificate and key; None makes a certificate in memory."""
+    metrics_cert_name: str
+    metrics_cert_key: str
+    debug_bind_address: str
     health_probe_bind_address: str
     boot_server_address: str
     image_proxy_server_address: str
@@ -214,11 +229,13 @@ def _add_operator_flags(to: argparse.ArgumentParser | argparse._ArgumentGroup) -
     add("--health-probe-bind-address", default=":8081", metavar="ADDR",
         help="/healthz and /readyz; 0 is off (default: %(default)s)")  # fmt: skip
     add("--metrics-bind-address", default=":8080", metavar="ADDR", help="/metrics; 0 is off (default: %(default)s)")
-    switch(
-        "--metrics-secure",
-        True,
-        "metrics over TLS, which cannot be served yet: metrics are off unless this is false (default: true)",
-    )
+    switch("--metrics-secure", True, "metrics over TLS, for those whom the API server lets read them (default: true)")
+    add("--metrics-cert-path", default="", metavar="DIR",
+        help="their certificate and key, read again when they change (default: a self-signed one)")  # fmt: skip
+    add("--metrics-cert-name", default="tls.crt", metavar="NAME", help="its certificate's file (default: %(default)s)")
+    add("--metrics-cert-key", default="tls.key", metavar="NAME", help="its key's file (default: %(default)s)")
+    add("--debug-bind-address", default="0", metavar="ADDR",
+        help="/debug/ (tasks, memory, queues), for all who can reach it; 0 is off (default: 0)")  # fmt: skip
     switch("--leader-elect", False, "run controllers on one replica at a time (default: false)")
     add("--leader-election-namespace", default="", metavar="NS", help="namespace of the Lease (default: the pod's)")
     add("--max-staleness", type=duration, default=600.0, metavar="DUR",
@@ -238,9 +255,6 @@ _WITHOUT_EFFECT = (
     "--allowed-registries",
     "--default-httpboot-oci-image",
     "--image-server-url",
-    "--metrics-cert-path",
-    "--metrics-cert-name",
-    "--metrics-cert-key",
     "--enable-http2",
     "--zap-stacktrace-level",
     "--zap-time-encoding",
@@ -292,6 +306,10 @@ def _options(parser: argparse.ArgumentParser, values: Any, environment: Mapping[
         default_httpboot_uki_url=values.default_httpboot_uki_url,
         metrics_bind_address=values.metrics_bind_address,
         metrics_secure=values.metrics_secure,
+        metrics_cert_path=Path(values.metrics_cert_path) if values.metrics_cert_path else None,
+        metrics_cert_name=values.metrics_cert_name,
+        metrics_cert_key=values.metrics_cert_key,
+        debug_bind_address=values.debug_bind_address,
         health_probe_bind_address=values.health_probe_bind_address,
         boot_server_address=values.boot_server_address,
         image_proxy_server_address=values.image_proxy_server_address,
@@ -321,6 +339,13 @@ def _normalised(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> li
             parser.error(f"argument {argument}: the value of a switch follows '=', write {argument}={rest[0]}")
         normalised.append(argument)
     return normalised
+
+
+def in_flags(message: str) -> str:
+    """A message of the library, whose arguments users know as flags."""
+    for argument, flag in _FLAG_OF_ARGUMENT.items():
+        message = message.replace(argument, flag)
+    return message
 
 
 def _attribute(name: str) -> str:

@@ -9,7 +9,7 @@ from boot_operator.flags import Options
 from controller_runtime.cache import Cache
 from controller_runtime.client import AiohttpTransport, in_cluster_namespace, load_config
 from controller_runtime.leaderelection import LeaderElection
-from controller_runtime.manager import CheckFailedError, Group, Manager
+from controller_runtime.manager import CheckFailedError, Group, Manager, MetricsServerOptions
 from controllers import set_up_http_boot_config, set_up_ipxe_boot_config
 from machines import BootSecrets, Machines, register
 from webserver import BootEndpoints, BootServer, DeliveryRecorder, ListenAddress
@@ -28,6 +28,7 @@ async def run(options: Options) -> None:
     Raises:
         ConfigError: there is no usable way to an API server.
         ListenError: an address is taken or malformed.
+        CertificateError: the certificate of the metrics cannot be read or used.
         Exception: a part failed.
     """
     if options.without_effect:
@@ -38,8 +39,9 @@ async def run(options: Options) -> None:
             transport,
             leader_election=_leader_election(options),
             namespaces=options.namespaces,
-            metrics_bind_address=_metrics_address(options),
+            metrics_server=_metrics_server(options),
             health_probe_bind_address=options.health_probe_bind_address,
+            debug_bind_address=options.debug_bind_address,
             max_staleness=options.max_staleness,
         )
         add_parts(manager, options)
@@ -56,13 +58,16 @@ def _leader_election(options: Options) -> LeaderElection | None:
     return LeaderElection(name=LEASE_NAME, namespace=namespace)
 
 
-def _metrics_address(options: Options) -> str:
-    if options.metrics_secure and options.metrics_bind_address not in ("", "0"):
-        log.warning(
-            "metrics are off: they cannot be served over TLS yet; pass --metrics-secure=false to serve plain HTTP"
-        )
-        return "0"
-    return options.metrics_bind_address
+def _metrics_server(options: Options) -> MetricsServerOptions:
+    """Over TLS, and then for those alone who may; or plain, and for everybody."""
+    return MetricsServerOptions(
+        bind_address=options.metrics_bind_address,
+        secure_serving=options.metrics_secure,
+        authentication=options.metrics_secure,
+        cert_dir=options.metrics_cert_path,
+        cert_name=options.metrics_cert_name,
+        key_name=options.metrics_cert_key,
+    )
 
 
 def set_up_machines(cache: Cache, manager: Manager, options: Options) -> tuple[Machines, BootSecrets]:

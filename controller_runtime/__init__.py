@@ -38,9 +38,10 @@ The words, from the bottom up; each package's docstring says what it promises:
 Beside these: `metrics` and `log`; `api`, the kinds of Kubernetes itself that are used here; `controllergen`, CRDs and
 RBAC from Python types; `envtest`, an API server for tests.
 
-The names below are what a program's `main` and its reconcilers need; all others are imported from their packages. Each
-is loaded at its first use: whoever wants the types alone (`controllergen`, a command-line tool) does not pay for an
-HTTP client and a web server.
+The names below are what a program's `main` and its reconcilers need; all others are imported from their packages:
+predicates and `ChannelSource` from `controller`, errors such as `NotFoundError` from `client`. Each is loaded at its
+first use: whoever wants the types alone (`controllergen`, a command-line tool) does not pay for an HTTP client and a
+web server.
 """
 
 from __future__ import annotations
@@ -49,25 +50,48 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from controller_runtime.apimachinery import NamespacedName, Object, ObjectMeta, Resource, metadata_of
+    from controller_runtime.apimachinery import (
+        APIStruct,
+        Condition,
+        NamespacedName,
+        Object,
+        ObjectMeta,
+        Resource,
+        metadata_of,
+        set_condition,
+    )
     from controller_runtime.builder import ControllerBuilder
-    from controller_runtime.cache import Cache
+    from controller_runtime.cache import Cache, InformerOptions, Selector
     from controller_runtime.client import AiohttpTransport, Client, RestConfig, load_config, patch_status
-    from controller_runtime.controller import ControllerOptions, Reconciler, Request, Result, TerminalError
+    from controller_runtime.controller import (
+        ControllerOptions,
+        Reconciler,
+        Request,
+        Result,
+        TerminalError,
+        add_finalizer,
+        as_reconciler,
+        remove_finalizer,
+        set_controller_reference,
+    )
     from controller_runtime.leaderelection import LeaderElection
-    from controller_runtime.manager import Group, Manager, Runnable, run_until_signal
+    from controller_runtime.manager import Group, Manager, MetricsServerOptions, Runnable, run_until_signal
     from controller_runtime.recorder import EventRecorder
 
 __all__ = [
+    "APIStruct",
     "AiohttpTransport",
     "Cache",
     "Client",
+    "Condition",
     "ControllerBuilder",
     "ControllerOptions",
     "EventRecorder",
     "Group",
+    "InformerOptions",
     "LeaderElection",
     "Manager",
+    "MetricsServerOptions",
     "NamespacedName",
     "Object",
     "ObjectMeta",
@@ -77,21 +101,46 @@ __all__ = [
     "RestConfig",
     "Result",
     "Runnable",
+    "Selector",
     "TerminalError",
+    "add_finalizer",
+    "as_reconciler",
     "load_config",
     "metadata_of",
     "patch_status",
+    "remove_finalizer",
     "run_until_signal",
+    "set_condition",
+    "set_controller_reference",
 ]
 
 _NAMES_OF = {
-    "apimachinery": ("NamespacedName", "Object", "ObjectMeta", "Resource", "metadata_of"),
+    "apimachinery": (
+        "APIStruct",
+        "Condition",
+        "NamespacedName",
+        "Object",
+        "ObjectMeta",
+        "Resource",
+        "metadata_of",
+        "set_condition",
+    ),
     "builder": ("ControllerBuilder",),
-    "cache": ("Cache",),
+    "cache": ("Cache", "InformerOptions", "Selector"),
     "client": ("AiohttpTransport", "Client", "RestConfig", "load_config", "patch_status"),
-    "controller": ("ControllerOptions", "Reconciler", "Request", "Result", "TerminalError"),
+    "controller": (
+        "ControllerOptions",
+        "Reconciler",
+        "Request",
+        "Result",
+        "TerminalError",
+        "add_finalizer",
+        "as_reconciler",
+        "remove_finalizer",
+        "set_controller_reference",
+    ),
     "leaderelection": ("LeaderElection",),
-    "manager": ("Group", "Manager", "Runnable", "run_until_signal"),
+    "manager": ("Group", "Manager", "MetricsServerOptions", "Runnable", "run_until_signal"),
     "recorder": ("EventRecorder",),
 }
 _HOMES = {name: f"controller_runtime.{package}" for package, names in _NAMES_OF.items() for name in names}

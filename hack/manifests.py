@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Generates config/crd/bases and config/rbac/role.yaml from the types in `api` and the rules below.
+"""Generates config/crd/bases and config/rbac from the types in `api` and the rules below.
 
 `make manifests` runs it, `make check` runs it with --check.
 """
@@ -55,8 +55,29 @@ LEADER_ELECTION_RULES = (
     PolicyRule(
         api_groups=("coordination.k8s.io",),
         resources=("leases",),
-        verbs=("create", "get", "update"),
-        reason="One Lease in the operator's namespace elects the replica that writes.",
+        verbs=("create", "get", "update", "watch"),
+        reason="One Lease in the operator's namespace elects the replica that writes; the others watch it.",
+    ),
+)
+METRICS_AUTH_RULES = (
+    PolicyRule(
+        api_groups=("authentication.k8s.io",),
+        resources=("tokenreviews",),
+        verbs=("create",),
+        reason="Who scrapes the metrics is asked of the API server.",
+    ),
+    PolicyRule(
+        api_groups=("authorization.k8s.io",),
+        resources=("subjectaccessreviews",),
+        verbs=("create",),
+        reason="Whether they may is asked, too.",
+    ),
+)
+METRICS_READER_RULES = (
+    PolicyRule(
+        non_resource_urls=("/metrics",),
+        verbs=("get",),
+        reason="For the ServiceAccount of whoever scrapes the operator, such as Prometheus.",
     ),
 )
 
@@ -64,7 +85,10 @@ LEADER_ELECTION_RULES = (
 def manifests(root: Path) -> dict[Path, str]:
     """All generated files under the project's root with their content."""
     files = {_bases(root) / f"{kind.resource.group}_{kind.resource.plural}.yaml": _crd(kind) for kind in KINDS}
-    files[root / "config" / "rbac" / "role.yaml"] = _roles()
+    rbac = root / "config" / "rbac"
+    files[rbac / "role.yaml"] = _roles()
+    files[rbac / "metrics_auth_role.yaml"] = HEADER + cluster_role_yaml("metrics-auth-role", METRICS_AUTH_RULES)
+    files[rbac / "metrics_reader_role.yaml"] = HEADER + cluster_role_yaml("metrics-reader", METRICS_READER_RULES)
     return files
 
 

@@ -16,6 +16,7 @@ from controller_runtime.apimachinery.conditions import (
     set_condition,
 )
 from controller_runtime.apimachinery.meta import (
+    APIStruct,
     Condition,
     NamespacedName,
     Object,
@@ -25,17 +26,28 @@ from controller_runtime.apimachinery.meta import (
     Resource,
     metadata_of,
 )
+from controller_runtime.apimachinery.selectors import (
+    FieldSelector,
+    LabelSelector,
+    SelectorError,
+    parse_fields,
+    parse_labels,
+)
 from controller_runtime.apimachinery.times import format_micro_time, now, parse_time
 
 __all__ = [
+    "APIStruct",
     "Condition",
     "DecodeError",
+    "FieldSelector",
+    "LabelSelector",
     "NamespacedName",
     "Object",
     "ObjectMeta",
     "OwnerReference",
     "PartialObjectMetadata",
     "Resource",
+    "SelectorError",
     "decode",
     "decode_items",
     "encode",
@@ -44,6 +56,8 @@ __all__ = [
     "is_condition_true",
     "metadata_of",
     "now",
+    "parse_fields",
+    "parse_labels",
     "parse_time",
     "remove_condition",
     "set_condition",

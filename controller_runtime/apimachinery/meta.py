@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from dataclasses import dataclass
 from datetime import datetime
-from typing import ClassVar, NamedTuple, cast
+from typing import Any, ClassVar, NamedTuple, NoReturn, cast
 
 import msgspec
 
@@ -124,6 +125,16 @@ class Condition(APIStruct, frozen=True, kw_only=True, gc=False):
     observed_generation: int = 0
 
 
+_NEEDED = "needs `resource: ClassVar[Resource] = Resource(...)`, which says how the kind is addressed"
+
+
+class _Unnamed:
+    """In place of the resource that a class does not name, which is a mistake only once somebody asks for it."""
+
+    def __get__(self, obj: object, owner: type) -> NoReturn:
+        raise AttributeError(f"{owner.__qualname__} {_NEEDED}")
+
+
 class Object(APIStruct, frozen=True, kw_only=True, gc=False):
     """Base of every kind.
 
@@ -132,14 +143,25 @@ class Object(APIStruct, frozen=True, kw_only=True, gc=False):
         class Secret(Object, frozen=True, kw_only=True, gc=False):
             resource: ClassVar[Resource] = Resource(group="", version="v1", kind="Secret", plural="secrets")
             data: dict[str, bytes] = {}
+
+    Raises:
+        TypeError: of a subclass, `resource` is a field: its annotation is no `ClassVar`.
+        AttributeError: of a subclass that names none, when its resource is asked for.
     """
 
-    resource: ClassVar[Resource]
+    resource: ClassVar[Resource] = cast("Resource", _Unnamed())
     partial: ClassVar[bool] = False
     """True for a type that models only a part of its kind. Writing it whole would erase the rest, so
     `Client.create` and `Client.update` refuse it; patch or apply instead."""
 
     metadata: ObjectMeta = msgspec.field(default_factory=ObjectMeta)
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Refuses a resource that would be a part of each object."""
+        super().__init_subclass__(**options)
+        annotation = inspect.get_annotations(cls).get("resource", "ClassVar")
+        if "ClassVar" not in (annotation if isinstance(annotation, str) else repr(annotation)):
+            raise TypeError(f"{cls.__qualname__} {_NEEDED}")
 
     @property
     def key(self) -> NamespacedName:

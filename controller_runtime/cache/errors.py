@@ -5,7 +5,9 @@ CacheError
 ├── IndexConflictError       an index name given twice
 ├── UnknownIndexError        a read by an index that was never declared
 ├── InformerStoppedError     a handler for an informer that has ended
-├── VeryShortWatchError      a watch that did not work (a cause of the next)
+├── TransformError           a transform made another object of one (logged; never raised to callers)
+├── VeryShortWatchError      a watch that did not work (a cause of ReflectorError)
+├── StreamingListError       a list as the beginning of a watch did not work (logged; a paged list follows)
 ├── ReflectorError           the copy of a kind cannot be kept up to date (never raised: `Informer.last_error`)
 └── ObjectsMutatedError      somebody changed shared objects (only where mutations are detected)
 """
@@ -15,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from controller_runtime.apimachinery import Resource
+from controller_runtime.cache.options import Scope
 from controller_runtime.client import ApiError, ForbiddenError, NotFoundError, TransportError, UnauthorizedError
 
 
@@ -38,8 +41,16 @@ class InformerStoppedError(CacheError, RuntimeError):
     """The informer has ended and delivers nothing any more."""
 
 
+class TransformError(CacheError):
+    """A transform returned an object of another type or identity."""
+
+
 class VeryShortWatchError(CacheError):
     """The server ended a watch at once and without news, as happens behind a proxy that cuts streams."""
+
+
+class StreamingListError(CacheError):
+    """A watch that was to begin with all objects fell silent, took too long or ended before it had told them all."""
 
 
 class ObjectsMutatedError(CacheError):
@@ -59,17 +70,16 @@ class ReflectorError(CacheError):
     Attributes:
         verb: `list` or `watch`.
         resource: what was read.
-        namespace: where; empty for the whole cluster.
+        scope: where, and which of them.
         cause: the error of the client, also in `__cause__`.
     """
 
-    def __init__(self, verb: str, resource: Resource, namespace: str, cause: Exception) -> None:
-        place = f" in namespace {namespace}" if namespace else ""
-        advice = _advice(resource, namespace, cause)
-        super().__init__(f"cannot {verb} {resource.qualified_plural}{place}: {_reason(cause)}; {advice}")
+    def __init__(self, verb: str, resource: Resource, scope: Scope, cause: Exception) -> None:
+        what = " ".join(filter(None, (resource.qualified_plural, str(scope))))
+        super().__init__(f"cannot {verb} {what}: {_reason(cause)}; {_advice(resource, scope.namespace, cause)}")
         self.verb = verb
         self.resource = resource
-        self.namespace = namespace
+        self.scope = scope
         self.cause = cause
         self.__cause__ = cause
 
@@ -88,7 +98,7 @@ def _advice(resource: Resource, namespace: str, cause: Exception) -> str:
             return f"bind {role} to this service account that has the rule {rule}"
         case NotFoundError():
             crd = f"install its CustomResourceDefinition {resource.qualified_plural} with version {resource.version}"
-            if resource.install:
+            if resource.install and resource.install not in cause.message:
                 crd += f": {resource.install}"
             return crd if resource.group else f"version {resource.version} is not served by this cluster"
         case UnauthorizedError():

@@ -21,6 +21,7 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 import structlog
 
 from controller_runtime.apimachinery import Object
+from controller_runtime.cache.milestone import Milestone
 
 T = TypeVar("T", bound=Object)
 T_contra = TypeVar("T_contra", bound=Object, contravariant=True)
@@ -88,10 +89,11 @@ class Registration(Generic[T]):
         active: False once it has been removed; it is not called any more then.
     """
 
-    def __init__(self, handler: EventHandler[T], informer_synced: asyncio.Event) -> None:
+    def __init__(self, handler: EventHandler[T], synced: Milestone, settled: Milestone) -> None:
         self.handler = handler
         self.active = True
-        self._informer_synced = informer_synced
+        self._synced = synced
+        self._settled = settled
         self._caught_up = asyncio.Event()
         self._caught_up.set()
         self._backlog: deque[Notification] | None = None
@@ -100,11 +102,32 @@ class Registration(Generic[T]):
     @property
     def has_synced(self) -> bool:
         """Whether the handler has been told of everything in the informer's first list."""
-        return self._informer_synced.is_set() and self._caught_up.is_set()
+        return self._synced.reached and self._caught_up.is_set()
 
     async def wait_synced(self) -> None:
-        """Returns once `has_synced`."""
-        await self._informer_synced.wait()
+        """Returns once `has_synced`.
+
+        Raises:
+            InformerStoppedError: the informer was removed.
+        """
+        await self._synced.wait()
+        await self._caught_up.wait()
+
+    @property
+    def has_settled(self) -> bool:
+        """Whether the handler has been told of everything that there is to be told (see `Informer.has_settled`).
+
+        That is what a source waits for: an optional kind that the API server forbids to read never syncs.
+        """
+        return self._settled.reached and self._caught_up.is_set()
+
+    async def wait_settled(self) -> None:
+        """Returns once `has_settled`.
+
+        Raises:
+            InformerStoppedError: the informer was removed.
+        """
+        await self._settled.wait()
         await self._caught_up.wait()
 
     def deliver(self, notification: Notification) -> None:
@@ -146,15 +169,26 @@ class Registration(Generic[T]):
 
 
 class Dispatcher(Generic[T]):
-    """The handlers of one informer."""
+    """The handlers of one informer.
 
-    def __init__(self, informer_synced: asyncio.Event) -> None:
-        self._informer_synced = informer_synced
+    Attributes:
+        synced: the informer's first list was read, and handlers were told.
+        settled: see `Informer.has_settled`.
+    """
+
+    def __init__(self) -> None:
+        self.synced = Milestone()
+        self.settled = Milestone()
         self._registrations: tuple[Registration[T], ...] = ()
+
+    @property
+    def handlers(self) -> tuple[EventHandler[T], ...]:
+        """Those that are told of changes at present."""
+        return tuple(registration.handler for registration in self._registrations)
 
     def add(self, handler: EventHandler[T]) -> Registration[T]:
         """Registers a handler, which is told of everything from now on."""
-        registration = Registration(handler, self._informer_synced)
+        registration = Registration(handler, self.synced, self.settled)
         self._registrations = (*self._registrations, registration)
         return registration
 

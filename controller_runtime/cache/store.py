@@ -42,7 +42,7 @@ class _Index(Generic[T]):
     def __init__(self, name: str, function: IndexFunction[T]) -> None:
         self._name = name
         self._function = function
-        self._hits: dict[str, T | dict[NamespacedName, T]] = {}
+        self._hits: dict[str, T | dict[tuple[str, str], T]] = {}
 
     def change(self, old: T | None, new: T | None) -> None:
         """Puts `new` in the place of `old`; None stands for an object that is not there."""
@@ -75,11 +75,11 @@ class _Index(Generic[T]):
         if found is None:
             self._hits[value] = obj
         elif isinstance(found, dict):
-            found[obj.key] = obj
-        elif found.key == obj.key:
+            found[_plain_key(obj)] = obj
+        elif _plain_key(found) == _plain_key(obj):
             self._hits[value] = obj
         else:
-            self._hits[value] = {found.key: found, obj.key: obj}
+            self._hits[value] = {_plain_key(found): found, _plain_key(obj): obj}
 
     def _remove(self, value: str, key: NamespacedName) -> None:
         found = self._hits.get(value)
@@ -96,6 +96,11 @@ class _Index(Generic[T]):
         if found is None:
             return ()
         return found.values() if isinstance(found, dict) else (found,)
+
+
+def _plain_key(obj: Object) -> tuple[str, str]:
+    """Equal to the object's key, but of a type that the garbage collector does not visit for as long as it lives."""
+    return obj.metadata.namespace, obj.metadata.name
 
 
 class Part(Generic[T]):
@@ -119,6 +124,12 @@ class Part(Generic[T]):
         """The object of that key."""
         objects = self._namespaces.get(key.namespace)
         return objects.get(key.name) if objects else None
+
+    def like(self, obj: T) -> T | None:
+        """The object of the same key; spares making the key, which counts where every object of a list is looked up."""
+        metadata = obj.metadata
+        objects = self._namespaces.get(metadata.namespace)
+        return objects.get(metadata.name) if objects else None
 
     def namespace(self, namespace: str) -> Collection[T]:
         """The objects of one namespace."""
@@ -181,22 +192,38 @@ class Staging(Generic[T]):
         self._live = live
         self.part = part
 
-    def add(self, obj: T) -> None:
-        """Takes an object of the list."""
-        known = self._live.get(obj.key)
-        if known is not None and _same_state(known, obj):
-            self.part.put(known)
-        else:
-            self.part.take(obj, known)
+    def __len__(self) -> int:
+        return len(self.part)
+
+    def reuse(self, obj: T) -> bool:
+        """Takes the cached copy of an object that has the state which was read; False if there is none."""
+        known = self._live.like(obj)
+        if known is None or not _same_state(known, obj):
+            return False
+        self.part.put(known)
+        return True
+
+    def put(self, obj: T) -> None:
+        """Takes an object that nobody has seen yet, in place of what was staged of its key."""
+        self.part.take(obj, self._live.like(obj))
 
     def keep(self, key: NamespacedName, uid: str) -> None:
-        """Takes the cached copy of an object that the list has in a form that cannot be decoded, if there is one.
+        """Takes it that there is an object of which nothing more can be read: the last copy that is known stays.
 
-        A copy with another uid is of an object that was deleted since.
+        That is the one that is staged, or else the cached one; a copy with another uid is of an object that was deleted
+        since.
         """
-        known = self._live.get(key)
+        staged, known = self.part.get(key), self._live.get(key)
+        if staged is not None and staged.metadata.uid == uid:
+            return
         if known is not None and known.metadata.uid == uid:
             self.part.put(known)
+        else:
+            self.part.remove(key)
+
+    def remove(self, key: NamespacedName) -> None:
+        """Takes it that the object is gone."""
+        self.part.remove(key)
 
 
 def _same_state(known: T, read: T) -> bool:
@@ -229,10 +256,14 @@ class Store(Generic[T]):
 
         Raises:
             NotCachedError: the cache is limited to namespaces, and this is none of them.
+            TypeError: the key is no NamespacedName.
         """
-        if not self.kind.resource.namespaced:
-            key = NamespacedName("", key.name)
-        return self._part(key.namespace).get(key)
+        try:
+            if not self.kind.resource.namespaced:
+                key = NamespacedName("", key.name)
+            return self._part(key.namespace).get(key)
+        except AttributeError as error:  # reads are too many for a look at each key before
+            raise TypeError(f"the key must be a NamespacedName, not {key!r}") from error
 
     def list(self, namespace: str = "") -> tuple[T, ...]:
         """The objects of one namespace, or all; in no particular order.
@@ -273,15 +304,25 @@ class Store(Generic[T]):
             part.add_index(name, function)
 
     def _part(self, namespace: str) -> Part[T]:
-        part = self._parts.get("")
-        if part is None:
-            part = self._parts.get(namespace)
-        if part is None:
-            raise NotCachedError(
-                f"{self.kind.__name__} is not cached in namespace {namespace!r}: "
-                f"the cache is limited to {', '.join(sorted(self._parts))}"
-            )
-        return part
+        return self._parts[self.scope_of(namespace)]
+
+    def scope_of(self, namespace: str) -> str:
+        """The scope that a namespace belongs to: its own, or else that of all others.
+
+        Raises:
+            NotCachedError: the cache is limited to namespaces, and this is none of them.
+        """
+        for scope in (namespace, ""):
+            if scope in self._parts:
+                return scope
+        raise NotCachedError(
+            f"{self.kind.__name__} is not cached in namespace {namespace!r}: "
+            f"the cache is limited to {', '.join(sorted(self._parts))}"
+        )
+
+    def keys(self, scope: str) -> tuple[NamespacedName, ...]:
+        """The keys of what is in one scope now."""
+        return tuple(obj.key for obj in self._parts[scope])
 
     def stage(self, scope: str) -> Staging[T]:
         """Begins a list that will replace the part of that scope."""
@@ -304,7 +345,7 @@ class Store(Generic[T]):
     def put(self, scope: str, obj: T) -> T | None:
         """Adds or replaces one object and returns the one it replaced."""
         part = self._parts[scope]
-        old = part.take(obj, part.get(obj.key))
+        old = part.take(obj, part.like(obj))
         if self._detector is not None:
             self._detector.replace((old,) if old is not None else (), (obj,))
         return old
@@ -315,3 +356,8 @@ class Store(Generic[T]):
         if old is not None and self._detector is not None:
             self._detector.replace((old,), ())
         return old
+
+    def release(self) -> None:
+        """Takes all objects out of the detector; the store itself goes with its last user."""
+        if self._detector is not None:
+            self._detector.replace(self.list(), ())

@@ -18,21 +18,22 @@ import aiohttp
 from aiohttp.connector import Connection
 from aiohttp.http_exceptions import HttpProcessingError
 from multidict import CIMultiDict
-from prometheus_client import Counter
 from yarl import URL
 
+from controller_runtime.certificates import KeyPair
 from controller_runtime.client.config import Credential, RestConfig
 from controller_runtime.client.errors import (
     ClientError,
-    ConfigError,
     ConnectError,
     ConnectionLostError,
     RequestTimeoutError,
     TransportError,
 )
+from controller_runtime.client.rate_limit import RateLimit, TokenBucket
+from controller_runtime.client.rest_metrics import RequestMetrics
 from controller_runtime.client.retry import send_with_retries
+from controller_runtime.client.tls import tls_context, trusted_cas
 from controller_runtime.client.transport import ApiRequest, ApiResponse, ApiStream, Fence
-from controller_runtime.metrics import REST_REQUESTS
 
 _CONNECT_SECONDS = 30.0  # as Go's dialer
 _IDLE_SECONDS = 60.0  # the API server closes idle connections after 90 s; ours go first, so that none is found closed
@@ -55,37 +56,52 @@ class AiohttpTransport:
         config: Where the server is and how to be known to it.
         connection_limit: Requests at the same time; further ones wait. Streams do not count: they stay for minutes, and
             as many as there are informers and namespaces would leave the leader's writes no connection.
+        rate_limit: Requests per second; None: no limit but the server's own. A repetition counts anew, a watch when it
+            is opened.
     """
 
-    def __init__(self, config: RestConfig, *, connection_limit: int = 100) -> None:
+    def __init__(self, config: RestConfig, *, connection_limit: int = 100, rate_limit: RateLimit | None = None) -> None:
         self.config = config
         self._places = asyncio.Semaphore(connection_limit)
+        self._tokens = TokenBucket(rate_limit) if rate_limit else None
         self._base = config.host.rstrip("/")
         parts = urlsplit(self._base)
-        self._metric_host = parts.netloc
+        self._metrics = RequestMetrics(parts.netloc)
         # Lists shrink to a tenth, but the server spends more time on it than a local connection saves.
         self._encoding = "identity" if parts.hostname in ("127.0.0.1", "::1", "localhost") else "gzip"
         self._session: aiohttp.ClientSession | None = None
         self._closed = False
         self._credential: Credential | None = None
         self._tls: ssl.SSLContext | bool = True
-        self._headers: dict[tuple[str, str], CIMultiDict[str]] = {}
-        self._counters: dict[tuple[str, str], Counter] = {}
+        self._tls_settings: tuple[str | None, KeyPair | None] | None = None
+        self._headers: dict[tuple[str, str, str], CIMultiDict[str]] = {}
 
     async def send(self, request: ApiRequest) -> ApiResponse:
         """Carry out a request; see `Transport.send`."""
+        started = asyncio.get_running_loop().time()
         try:
             async with asyncio.timeout(request.timeout):
-                return await send_with_retries(request, lambda: self._attempt(request))
+                return await send_with_retries(
+                    request,
+                    lambda: self._attempt(request),
+                    on_retry=lambda code: self._metrics.retried(code, request.method),
+                )
         except RequestTimeoutError:
             raise
         except TimeoutError as error:
             raise RequestTimeoutError(f"{self._name(request)}: no answer within {request.timeout:g} s") from error
+        finally:
+            self._metrics.ended(request.method, asyncio.get_running_loop().time() - started)
 
     @contextlib.asynccontextmanager
     async def stream(self, request: ApiRequest) -> AsyncIterator[ApiStream]:
         """Open a stream; see `Transport.stream`."""
-        stream = await send_with_retries(request, lambda: self._open_stream(request), discard=_Stream.close)
+        stream = await send_with_retries(
+            request,
+            lambda: self._open_stream(request),
+            discard=_Stream.close,
+            on_retry=lambda code: self._metrics.retried(code, request.method),
+        )
         try:
             yield stream
         finally:
@@ -114,12 +130,20 @@ class AiohttpTransport:
             raise RequestTimeoutError(f"{self._name(request)}: no answer while leadership lasted") from error
 
     async def _exchange(self, request: ApiRequest, attempt: _Attempt) -> ApiResponse:
-        async with self._places:
+        await self._wait_for_token(request)
+        async with contextlib.nullcontext() if request.express else self._places:
             with attempt:
                 response = await self._open(request, _SEND_LIMITS, attempt)
-                return ApiResponse(response.status, response.headers, await response.read())
+                body = await response.read()
+        self._metrics.answered(request.method, len(request.body or b""), len(body))
+        return ApiResponse(response.status, response.headers, body)
+
+    async def _wait_for_token(self, request: ApiRequest) -> None:
+        if self._tokens is not None and not request.express:
+            self._metrics.waited(request.method, await self._tokens.take())
 
     async def _open_stream(self, request: ApiRequest) -> _Stream:
+        await self._wait_for_token(request)
         attempt = _Attempt(self._name(request))
         limits = aiohttp.ClientTimeout(total=request.timeout, connect=_CONNECT_SECONDS, sock_read=request.read_timeout)
         with attempt:
@@ -130,6 +154,7 @@ class AiohttpTransport:
     ) -> aiohttp.ClientResponse:
         """One attempt, until the response's headers are there; counted, whatever becomes of it."""
         headers = await self._prepare(request)
+        credential = self._credential
         session = self._open_session()  # after the last wait before its use, during which the transport may be closed
         code = "<error>"
         token = _attempt.set(attempt)
@@ -154,9 +179,9 @@ class AiohttpTransport:
             raise
         finally:
             _attempt.reset(token)
-            self._count(code, request.method)
-        if response.status == 401:
-            self.config.credentials.reject()
+            self._metrics.attempted(code, request.method)
+        if response.status == 401 and credential is not None:
+            self.config.credentials.reject(credential)
         return response
 
     def _open_session(self) -> aiohttp.ClientSession:
@@ -181,24 +206,26 @@ class AiohttpTransport:
         credential = await self.config.credentials.current()
         if credential is not self._credential:
             self._adopt(credential)
-        key = (request.accept, request.content_type if request.body is not None else "")
+        content_type = request.content_type if request.body is not None else ""
+        key = (request.accept, content_type, request.user_agent_suffix)
         headers = self._headers.get(key)
         if headers is None:
             headers = self._headers[key] = self._make_headers(*key, credential.authorization)
         return headers
 
     def _adopt(self, credential: Credential) -> None:
-        old = self._credential
-        if self._base.startswith("https:") and (old is None or _files(old) != _files(credential)):
-            # A new context: connections made under the old one are not used again, streams on them go on.
-            self._tls = _tls_context(self.config, credential)
+        if self._base.lower().startswith("https:"):
+            settings = trusted_cas(self.config), credential.client_certificate
+            if settings != self._tls_settings:
+                # A new context: connections made under the old one are not used again, streams on them go on.
+                self._tls = tls_context(self.config, credential)
+                self._tls_settings = settings
         self._headers.clear()
-        self._credential = credential  # last, so that files that cannot be read fail the next request too
+        self._credential = credential  # last, so that what cannot be used fails the next request too
 
-    def _make_headers(self, accept: str, content_type: str, authorization: str) -> CIMultiDict[str]:
-        headers = CIMultiDict(
-            {"Accept": accept, "Accept-Encoding": self._encoding, "User-Agent": self.config.user_agent}
-        )
+    def _make_headers(self, accept: str, content_type: str, suffix: str, authorization: str) -> CIMultiDict[str]:
+        agent = f"{self.config.user_agent}/{suffix}" if suffix else self.config.user_agent
+        headers = CIMultiDict({"Accept": accept, "Accept-Encoding": self._encoding, "User-Agent": agent})
         if content_type:
             headers["Content-Type"] = content_type
         if authorization:
@@ -210,13 +237,6 @@ class AiohttpTransport:
 
     def _name(self, request: ApiRequest) -> str:
         return f"{request.method} {self._base}{request.path}"
-
-    def _count(self, code: str, method: str) -> None:
-        counter = self._counters.get((code, method))
-        if counter is None:
-            counter = REST_REQUESTS.labels(code=code, method=method, host=self._metric_host)
-            self._counters[code, method] = counter
-        counter.inc()
 
 
 _SEND_LIMITS = aiohttp.ClientTimeout(total=None, connect=_CONNECT_SECONDS)
@@ -265,6 +285,8 @@ class _Attempt:
         carried them out all the same, and the second answer (409, 404) would then mislead: retries are ours alone.
         """
         if self._connection is not None:
+            if connection.transport is not None:
+                connection.transport.abort()  # aiohttp's second one, which nobody else would close before TLS is over
             raise ConnectionLostError(f"{self._name}: the server closed the connection before it answered")
         self._connection = connection
         self._socket = connection.transport
@@ -320,27 +342,6 @@ def _transport_error(name: str, error: Exception) -> TransportError:
     if isinstance(error, aiohttp.ServerDisconnectedError | aiohttp.ClientPayloadError | OSError):
         return ConnectionLostError(f"{name}: {error}")
     return TransportError(f"{name}: {error}")
-
-
-def _files(credential: Credential) -> tuple[str, str, int]:
-    return credential.cert_file, credential.key_file, credential.files_version
-
-
-def _tls_context(config: RestConfig, credential: Credential) -> ssl.SSLContext:
-    try:
-        context = ssl.create_default_context(cafile=config.ca_file or None)
-        if credential.cert_file:
-            context.load_cert_chain(credential.cert_file, credential.key_file or None)
-    except OSError as error:  # ssl.SSLError is one
-        files = ", ".join(filter(None, (config.ca_file, credential.cert_file, credential.key_file)))
-        raise ConfigError(f"TLS to {config.host} cannot be set up from {files or 'the system CAs'}: {error}") from error
-    # Python 3.13 demands extensions of RFC 5280 that the CAs of many clusters lack; Go's verifier does not.
-    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-    context.set_alpn_protocols(["http/1.1"])
-    if not config.verify_tls:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
 
 
 def _keepalive_socket(address: aiohttp.AddrInfoType) -> socket.socket:

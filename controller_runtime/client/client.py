@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any, Literal, TypeVar
-from urllib.parse import quote
+from typing import Any, TypeVar
 
-import msgspec
-import structlog
-
-from controller_runtime.apimachinery import DecodeError, NamespacedName, Object, PartialObjectMetadata, decode, encode
-from controller_runtime.apimachinery.codec import to_json_value
+from controller_runtime.apimachinery import DecodeError, NamespacedName, Object, PartialObjectMetadata
 from controller_runtime.apimachinery.meta import APIStruct
+from controller_runtime.client.deleting import PropagationPolicy, delete_options, note_deletion, note_deletions
 from controller_runtime.client.errors import (
     InvalidRequestError,
     InvalidResponseError,
@@ -21,26 +17,28 @@ from controller_runtime.client.errors import (
     error_from_response,
 )
 from controller_runtime.client.lists import ObjectList, decode_list
+from controller_runtime.client.own_writes import note_doubt
 from controller_runtime.client.patches import PatchType
-from controller_runtime.client.transport import ApiRequest, ApiResponse, ApiStream, Fence, Transport
+from controller_runtime.client.sending import (
+    PARTIAL_LIST_ACCEPT,
+    FieldValidation,
+    Sender,
+    WriteOptions,
+    accept_of,
+    path_of,
+    refuse_partial,
+    without_empty,
+)
+from controller_runtime.client.subresources import SubresourceClient
+from controller_runtime.client.transport import ApiRequest, ApiStream, Fence, Transport
 from controller_runtime.client.watching import WatchEvent, watch_events
 
-log = structlog.get_logger(__name__)
-
 T = TypeVar("T", bound=Object)
-
-PropagationPolicy = Literal["Background", "Foreground", "Orphan"]
-"""What becomes of dependants when their owner is deleted."""
-FieldValidation = Literal["Ignore", "Warn", "Strict"]
-"""What the server does with fields that the kind's schema does not have."""
 
 _REQUEST_SECONDS = 65.0  # the API server gives up after 60 s by default (--request-timeout), and its answer says why
 _BOOKMARK_SILENCE_SECONDS = 150.0  # bookmarks come about once a minute, so two were missed and the connection is dead
 _SILENCE_LEEWAY_SECONDS = 30.0
 _ERROR_BODY_LIMIT = 2**16
-_WARNINGS_REMEMBERED = 100
-_PARTIAL_ACCEPT = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
-_PARTIAL_LIST_ACCEPT = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
 
 class Client:
@@ -53,7 +51,15 @@ class Client:
         transport: Carries the requests; shared, and closed by whoever made it.
         fence: Asked before each write whether this process may still write as the leader.
         field_owner: Field manager of writes that do not name another one.
+        field_validation: Of creates, updates and patches that do not name another one; None: the server's default
+            (Warn).
+        dry_run: All writes are dry runs: checked and answered, but not stored. No write can ask for the contrary.
+        namespace: The one namespace of all requests for namespaced kinds; naming another one is an InvalidRequestError,
+            naming none means this one, also in a list. Empty: no such bond.
         timeout: Seconds for a request with its retries; None: no limit. Watches are not bound by it.
+        express: Requests overtake those that wait for the transport's rate limit or for a connection. For the few
+            requests on which leadership depends.
+        user_agent_suffix: Follows the transport's user agent after a slash, as with client-go's `AddUserAgent`.
     """
 
     def __init__(
@@ -62,23 +68,51 @@ class Client:
         *,
         fence: Fence | None = None,
         field_owner: str | None = None,
+        field_validation: FieldValidation | None = None,
+        dry_run: bool = False,
+        namespace: str = "",
         timeout: float | None = _REQUEST_SECONDS,
+        express: bool = False,
+        user_agent_suffix: str = "",
     ) -> None:
         self.transport = transport
-        self._fence = fence
-        self._field_owner = field_owner
-        self._timeout = timeout
-        self._warnings_logged: set[str] = set()
+        options = WriteOptions(dry_run=dry_run, field_owner=field_owner, field_validation=field_validation)
+        self._sender = Sender(
+            transport=transport,
+            fence=fence,
+            timeout=timeout,
+            namespace=namespace,
+            express=express,
+            user_agent_suffix=user_agent_suffix,
+            options=options,
+        )
 
     def unfenced(self) -> Client:
         """The same client for writes that need no leadership: a replica's own, or the lease itself."""
-        return Client(self.transport, field_owner=self._field_owner, timeout=self._timeout)
+        sender, options = self._sender, self._sender.options
+        return Client(
+            self.transport,
+            field_owner=options.field_owner,
+            field_validation=options.field_validation,
+            dry_run=options.dry_run,
+            namespace=sender.namespace,
+            timeout=sender.timeout,
+            express=sender.express,
+            user_agent_suffix=sender.user_agent_suffix,
+        )
+
+    @property
+    def status(self) -> SubresourceClient:
+        """For the status of objects; conditions are written by the function `patch_status`."""
+        return self.subresource("status")
+
+    def subresource(self, name: str) -> SubresourceClient:
+        """For a subresource of objects (`scale`, `eviction`, `token`)."""
+        return SubresourceClient(self._sender, name)
 
     async def get(self, kind: type[T], key: NamespacedName) -> T:
         """Read one object."""
-        operation = Operation("get", kind.resource, *key)
-        response = await self._send(operation, "GET", accept=_accept(kind))
-        return _decode(kind, operation, response)
+        return await self._sender.read(self._sender.operation_on("get", kind.resource, key), kind)
 
     async def list(
         self,
@@ -107,8 +141,8 @@ class Client:
         Raises:
             GoneError: the continue token or resource_version is too old.
         """
-        operation = Operation("list", kind.resource, namespace)
-        query = _without_empty(
+        operation = self._sender.operation("list", kind.resource, namespace)
+        query = without_empty(
             {
                 "labelSelector": label_selector,
                 "fieldSelector": field_selector,
@@ -118,8 +152,8 @@ class Client:
                 "resourceVersionMatch": resource_version_match or "",
             }
         )
-        accept = _PARTIAL_LIST_ACCEPT if issubclass(kind, PartialObjectMetadata) else "application/json"
-        response = await self._send(operation, "GET", query=query, accept=accept)
+        accept = PARTIAL_LIST_ACCEPT if issubclass(kind, PartialObjectMetadata) else "application/json"
+        response = await self._sender.send(operation, "GET", query=query, accept=accept)
         try:
             return decode_list(kind, response.body)
         except DecodeError as error:
@@ -163,7 +197,7 @@ class Client:
             TransportError: on entering or while iterating, the connection broke or fell silent.
             InvalidResponseError: while iterating, an event is malformed.
         """
-        operation = Operation("watch", kind.resource, namespace)
+        operation = self._sender.operation("watch", kind.resource, namespace)
         silence = _BOOKMARK_SILENCE_SECONDS if allow_bookmarks else timeout_seconds + _SILENCE_LEEWAY_SECONDS
         query = {
             "watch": "true",
@@ -177,10 +211,12 @@ class Client:
         }
         request = ApiRequest(
             method="GET",
-            path=_path(operation),
-            query=_without_empty(query),
-            accept=_accept(kind),
+            path=path_of(operation),
+            query=without_empty(query),
+            accept=accept_of(kind),
+            user_agent_suffix=self._sender.user_agent_suffix,
             read_timeout=silence if read_timeout is None else read_timeout,
+            express=self._sender.express,
         )
         return self._follow(operation, request)
 
@@ -198,11 +234,10 @@ class Client:
             AlreadyExistsError: the name is taken.
             InvalidRequestError: the type models only a part of its kind.
         """
-        operation = Operation("create", obj.resource, *obj.key)
-        _refuse_partial(obj, operation)
-        query = self._write_options(dry_run, field_owner, field_validation)
-        response = await self._send(operation, "POST", query=query, body=encode(obj))
-        return _decode(type(obj), operation, response)
+        options = WriteOptions(dry_run=dry_run, field_owner=field_owner, field_validation=field_validation)
+        operation = self._sender.operation("create", obj.resource, *obj.key)
+        refuse_partial(obj, operation)
+        return await self._sender.store(operation, "POST", type(obj), obj, options)
 
     async def update(
         self,
@@ -221,18 +256,10 @@ class Client:
             ConflictError: the object has changed since it was read.
             InvalidRequestError: the type models only a part of its kind.
         """
-        return await self._update(obj, "", self._write_options(dry_run, field_owner, field_validation))
-
-    async def update_status(
-        self,
-        obj: T,
-        *,
-        dry_run: bool = False,
-        field_owner: str | None = None,
-        field_validation: FieldValidation | None = None,
-    ) -> T:
-        """Replace the status of an object; see `update`."""
-        return await self._update(obj, "status", self._write_options(dry_run, field_owner, field_validation))
+        options = WriteOptions(dry_run=dry_run, field_owner=field_owner, field_validation=field_validation)
+        operation = self._sender.operation("update", obj.resource, *obj.key)
+        refuse_partial(obj, operation)
+        return await self._sender.store(operation, "PUT", type(obj), obj, options)
 
     async def patch(
         self,
@@ -254,25 +281,11 @@ class Client:
             patch_type: What `patch` is; for server-side apply use `apply`.
             dry_run: Have it checked and answered, but not stored.
             field_owner: Field manager; None: the client's.
-            field_validation: None: the server's default (Warn).
+            field_validation: None: the client's.
         """
-        query = self._write_options(dry_run, field_owner, field_validation)
-        return await self._patch(Operation("patch", kind.resource, *key), kind, patch, patch_type, query)
-
-    async def patch_status(
-        self,
-        kind: type[T],
-        key: NamespacedName,
-        patch: Mapping[str, Any] | Sequence[Any],
-        *,
-        patch_type: PatchType = PatchType.MERGE,
-        dry_run: bool = False,
-        field_owner: str | None = None,
-        field_validation: FieldValidation | None = None,
-    ) -> T:
-        """Change a part of the status; the patch is one of the whole object (`{"status": ...}`)."""
-        query = self._write_options(dry_run, field_owner, field_validation)
-        return await self._patch(Operation("patch", kind.resource, *key, "status"), kind, patch, patch_type, query)
+        options = WriteOptions(dry_run=dry_run, field_owner=field_owner, field_validation=field_validation)
+        operation = self._sender.operation_on("patch", kind.resource, key)
+        return await self._sender.patch(operation, kind, kind, patch, patch_type, options)
 
     async def apply(
         self,
@@ -299,22 +312,9 @@ class Client:
         Raises:
             ConflictError: a field belongs to another manager (cause `FieldManagerConflict`).
         """
-        operation = Operation("apply", kind.resource, *key)
-        return await self._apply(operation, kind, body, field_owner, force=force, dry_run=dry_run)
-
-    async def apply_status(
-        self,
-        kind: type[T],
-        key: NamespacedName,
-        body: Mapping[str, Any] | APIStruct,
-        *,
-        field_owner: str | None = None,
-        force: bool = False,
-        dry_run: bool = False,
-    ) -> T:
-        """Server-side apply of the status; see `apply`."""
-        operation = Operation("apply", kind.resource, *key, "status")
-        return await self._apply(operation, kind, body, field_owner, force=force, dry_run=dry_run)
+        options = WriteOptions(dry_run=dry_run, field_owner=field_owner)
+        operation = self._sender.operation_on("apply", kind.resource, key)
+        return await self._sender.apply(operation, kind, kind, body, options, force=force)
 
     async def delete(
         self,
@@ -342,21 +342,59 @@ class Client:
             NotFoundError: it is not there.
             ConflictError: `uid` or `resource_version` is another one.
         """
-        resource = kind_or_obj.resource
+        kind = type(kind_or_obj) if isinstance(kind_or_obj, Object) else kind_or_obj
         if isinstance(kind_or_obj, Object):
             key = kind_or_obj.key
         if key is None:
-            raise InvalidRequestError(f"delete of a {resource.kind} needs an object, or a kind and a key")
-        operation = Operation("delete", resource, *key)
-        preconditions = _without_empty({"uid": uid, "resourceVersion": resource_version})
-        options = {
-            "propagationPolicy": propagation_policy,
-            "preconditions": preconditions or None,
-            "gracePeriodSeconds": grace_period_seconds,
-            "dryRun": ["All"] if dry_run else None,
-        }
-        given = {name: value for name, value in options.items() if value is not None}
-        await self._send(operation, "DELETE", body=encode(given) if given else None)
+            raise InvalidRequestError(f"delete of a {kind.resource.kind} needs an object, or a kind and a key")
+        operation = self._sender.operation_on("delete", kind.resource, key)
+        dry_run = dry_run or self._sender.options.dry_run
+        body = delete_options(propagation_policy, uid, resource_version, grace_period_seconds, dry_run)
+        with note_doubt(kind, operation.key, dry_run=dry_run):
+            response = await self._sender.send(operation, "DELETE", body=body)
+            if not dry_run:
+                note_deletion(kind, operation, response.body)
+
+    async def delete_all_of(
+        self,
+        kind: type[Object],
+        *,
+        namespace: str = "",
+        label_selector: str = "",
+        field_selector: str = "",
+        everything: bool = False,
+        propagation_policy: PropagationPolicy | None = None,
+        grace_period_seconds: int | None = None,
+        dry_run: bool = False,
+    ) -> None:
+        """Delete the objects of a kind that selectors match, or all of them in a namespace.
+
+        The server deletes one after the other; an error in the middle leaves the rest. RBAC's verb is
+        `deletecollection`.
+
+        Args:
+            kind: What to delete.
+            namespace: Where; required for namespaced kinds, as no server deletes them in all namespaces at once.
+            label_selector: As kubectl writes it (`app=x,tier!=y`).
+            field_selector: As kubectl writes it (`metadata.name=x`).
+            everything: Needed where both selectors are empty, which may also be a mistake in what made them.
+            propagation_policy: None: the kind's default (Background for most).
+            grace_period_seconds: None: the kind's default.
+            dry_run: Have it checked, but not deleted.
+
+        Raises:
+            InvalidRequestError: no namespace, or neither a selector nor `everything`.
+        """
+        operation = self._sender.operation("deletecollection", kind.resource, namespace)
+        if not (label_selector or field_selector or everything):
+            raise InvalidRequestError(f"cannot {operation} without a selector: say everything=True to delete all")
+        dry_run = dry_run or self._sender.options.dry_run
+        body = delete_options(propagation_policy, "", "", grace_period_seconds, dry_run)
+        query = without_empty({"labelSelector": label_selector, "fieldSelector": field_selector})
+        # The answer lists what was deleted; metadata is all that is read of it.
+        response = await self._sender.send(operation, "DELETE", query=query, body=body, accept=PARTIAL_LIST_ACCEPT)
+        if not dry_run:
+            note_deletions(kind, operation, response.body)
 
     @contextlib.asynccontextmanager
     async def _follow(self, operation: Operation, request: ApiRequest) -> AsyncIterator[AsyncIterator[WatchEvent]]:
@@ -365,138 +403,6 @@ class Client:
                 raise error_from_response(operation, stream.status, stream.headers, await _read_error(stream))
             async with contextlib.aclosing(watch_events(stream, operation)) as events:
                 yield events
-
-    async def _update(self, obj: T, subresource: str, query: Mapping[str, str]) -> T:
-        operation = Operation("update", obj.resource, *obj.key, subresource)
-        _refuse_partial(obj, operation)
-        response = await self._send(operation, "PUT", query=query, body=encode(obj))
-        return _decode(type(obj), operation, response)
-
-    async def _patch(
-        self,
-        operation: Operation,
-        kind: type[T],
-        patch: Mapping[str, Any] | Sequence[Any],
-        patch_type: PatchType,
-        query: Mapping[str, str],
-    ) -> T:
-        response = await self._send(
-            operation,
-            "PATCH",
-            query=query,
-            body=msgspec.json.encode(patch),
-            content_type=patch_type.value,
-            accept=_accept(kind),
-        )
-        return _decode(kind, operation, response)
-
-    async def _apply(
-        self,
-        operation: Operation,
-        kind: type[T],
-        body: Mapping[str, Any] | APIStruct,
-        field_owner: str | None,
-        *,
-        force: bool,
-        dry_run: bool,
-    ) -> T:
-        if not (field_owner or self._field_owner):
-            raise InvalidRequestError(f"cannot {operation}: server-side apply needs a field_owner")
-        query = self._write_options(dry_run, field_owner, None)
-        if force:
-            query["force"] = "true"
-        wish = to_json_value(body)
-        identity = _without_empty({"name": operation.name, "namespace": operation.namespace})
-        wish |= {
-            "apiVersion": kind.resource.api_version,
-            "kind": kind.resource.kind,
-            "metadata": {**wish.get("metadata", {}), **identity},
-        }
-        return await self._patch(operation, kind, wish, PatchType.APPLY, query)
-
-    def _write_options(
-        self, dry_run: bool, field_owner: str | None, field_validation: FieldValidation | None
-    ) -> dict[str, str]:
-        options = {
-            "fieldManager": field_owner or self._field_owner or "",
-            "dryRun": "All" if dry_run else "",
-            "fieldValidation": field_validation or "",
-        }
-        return _without_empty(options)
-
-    async def _send(
-        self,
-        operation: Operation,
-        method: str,
-        *,
-        query: Mapping[str, str] | None = None,
-        body: bytes | None = None,
-        content_type: str = "application/json",
-        accept: str = "application/json",
-    ) -> ApiResponse:
-        request = ApiRequest(
-            method=method,
-            path=_path(operation),
-            query=query or {},
-            body=body,
-            content_type=content_type,
-            accept=accept,
-            timeout=self._timeout,
-            fence=None if method == "GET" else self._fence,
-        )
-        response = await self.transport.send(request)
-        if warning := response.headers.get("Warning"):
-            self._log_warning(operation, warning)
-        if not 200 <= response.status < 300:
-            raise error_from_response(operation, response.status, response.headers, response.body)
-        return response
-
-    def _log_warning(self, operation: Operation, warning: str) -> None:
-        """Once each: a deprecated field would otherwise fill the log with every write."""
-        if warning not in self._warnings_logged:
-            if len(self._warnings_logged) >= _WARNINGS_REMEMBERED:
-                self._warnings_logged.clear()
-            self._warnings_logged.add(warning)
-            log.warning("the API server warns", operation=str(operation), warning=warning)
-
-
-def _path(operation: Operation) -> str:
-    """The URL path; refuses what would address something else than the operation says.
-
-    Names may come from users (a reference in a spec), and an empty or dotted one would climb to another resource.
-    """
-    verb, resource, namespace, name, subresource = operation
-    if not name and verb not in ("list", "watch", "create"):
-        raise InvalidRequestError(f"cannot {verb} a {resource.kind} without a name")
-    if resource.namespaced and not namespace and verb not in ("list", "watch"):
-        raise InvalidRequestError(f"cannot {verb} a {resource.kind} without a namespace")
-    for part in (namespace, name):
-        if part in (".", "..") or "/" in part or "%" in part:
-            raise InvalidRequestError(f"cannot {verb} a {resource.kind}: {part!r} cannot be a name")
-    return resource.path(quote(namespace, safe=""), "" if verb == "create" else quote(name, safe=":@"), subresource)
-
-
-def _without_empty(query: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in query.items() if value}
-
-
-def _accept(kind: type[Object]) -> str:
-    return _PARTIAL_ACCEPT if issubclass(kind, PartialObjectMetadata) else "application/json"
-
-
-def _refuse_partial(obj: Object, operation: Operation) -> None:
-    if obj.partial:
-        raise InvalidRequestError(
-            f"cannot {operation} as {type(obj).__name__}, which models only a part of {obj.resource.kind}: "
-            "writing it whole would erase the rest; patch or apply it"
-        )
-
-
-def _decode(kind: type[T], operation: Operation, response: ApiResponse) -> T:
-    try:
-        return decode(kind, response.body)
-    except DecodeError as error:
-        raise InvalidResponseError(f"cannot {operation}: {error}") from error
 
 
 async def _read_error(stream: ApiStream) -> bytes:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from controller_runtime.certificates import KeyPair
 from controller_runtime.client.errors import ConfigError
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
@@ -25,20 +26,16 @@ _GO_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 class Credential:
     """Who we are to the API server. A credential that never changes is its own source."""
 
-    authorization: str = ""
+    authorization: str = field(default="", repr=False)
     """Value of the Authorization header (`Bearer ...`); empty: none is sent."""
-    cert_file: str = ""
-    """PEM file of the client certificate; empty: none."""
-    key_file: str = ""
-    """PEM file of its private key."""
-    files_version: int = 0
-    """Another number when the content of the certificate, key or CA file has changed."""
+    client_certificate: KeyPair | None = None
+    """Client certificate and key; None: none is shown."""
 
     async def current(self) -> Credential:
         """Itself."""
         return self
 
-    def reject(self) -> None:
+    def reject(self, refused: Credential) -> None:
         """Nothing: there is no other."""
 
 
@@ -48,8 +45,8 @@ class CredentialSource(Protocol):
     async def current(self) -> Credential:
         """The credential to use now; cheap unless it has to be renewed. Raises ConfigError if there is none."""
 
-    def reject(self) -> None:
-        """The server answered 401: renew the credential before the next request."""
+    def reject(self, refused: Credential) -> None:
+        """The server answered 401 to that credential: renew it before the next request, if it is still in use."""
 
 
 def default_user_agent(version: str = "dev") -> str:
@@ -68,12 +65,15 @@ class RestConfig:
     user_agent: str = field(default_factory=default_user_agent)
     credentials: CredentialSource = field(default_factory=Credential)
     ca_file: str = ""
-    """PEM file of the CAs that may vouch for the server; empty: those of the system."""
+    """PEM file of the CAs that may vouch for the server, read again with each new credential; empty: `ca_data`."""
+    ca_data: str = ""
+    """The same as PEM; if both are empty: the CAs of the system."""
     verify_tls: bool = True
     server_name: str = ""
     """Name in the server's certificate; empty: the host of the URL."""
-    proxy: str = ""
-    """URL of an HTTP proxy; empty: none. The environment's proxy variables are read by `load_config` alone."""
+    proxy: str = field(default="", repr=False)
+    """URL of an HTTP proxy, perhaps with a password; empty: none. The environment's proxy variables are read by
+    `load_config` alone."""
     namespace: str = ""
     """Namespace of the kubeconfig's context or of the pod; empty if neither names one."""
 
@@ -87,11 +87,8 @@ async def load_config(
 ) -> RestConfig:
     """Find the configuration of this process.
 
-    The `kubernetes` package, which knows the credential plugins, is imported here and no sooner: it takes a quarter of
-    a second and 20 MB.
-
     Args:
-        kubeconfig: Path of a kubeconfig file (the `--kubeconfig` flag); None or empty: look elsewhere.
+        kubeconfig: Path of a kubeconfig file, as a program's flag names it; None or empty: look elsewhere.
         context: Context of the kubeconfig; None: its `current-context`.
         user_agent: None: `default_user_agent()`.
         service_account: Directory of the pod's service account.
@@ -103,7 +100,7 @@ async def load_config(
 
     agent = user_agent or default_user_agent()
     if kubeconfig:
-        return await credentials.load_kubeconfig([Path(kubeconfig)], "--kubeconfig", context, agent)
+        return await credentials.load_kubeconfig([Path(kubeconfig)], "the argument kubeconfig", context, agent)
     if listed := os.environ.get("KUBECONFIG", ""):
         paths = [Path(path) for path in listed.split(os.pathsep) if path]
         return await credentials.load_kubeconfig(paths, "KUBECONFIG", context, agent)
@@ -114,7 +111,7 @@ async def load_config(
     if _is_file(default):
         return await credentials.load_kubeconfig([default], "the default place", context, agent)
     raise ConfigError(
-        "no Kubernetes configuration: --kubeconfig is not given, KUBECONFIG is not set, this is no pod "
+        "no Kubernetes configuration: the argument kubeconfig is not given, KUBECONFIG is not set, this is no pod "
         f"({not_in_pod}), and {default} does not exist or cannot be reached"
     )
 

@@ -14,9 +14,13 @@
         ├── UnauthorizedError       401
         ├── ForbiddenError          403; its message names the RBAC rule that is missing
         ├── NotFoundError           404
+        ├── MethodNotAllowedError   405
+        ├── NotAcceptableError      406
         ├── AlreadyExistsError      409, by reason only
         ├── ConflictError           409
         ├── GoneError               410: reasons Gone and Expired
+        ├── RequestTooLargeError    413
+        ├── UnsupportedMediaTypeError 415
         ├── InvalidError            422
         ├── TooManyRequestsError    429
         ├── InternalError           500
@@ -24,13 +28,18 @@
         └── ServerTimeoutError      504, and reason ServerTimeout (500)
 
 The class follows `reason`; the code decides only where the reason is unknown, as in apimachinery's `errors.Is...`.
-Other failures (405, 406, 413, 415, ...) are plain `ApiError`s.
+Reasons that call for the same answer share a class (Gone and Expired: list anew; Timeout and ServerTimeout: try later);
+`reason` tells them apart. Other failures are plain `ApiError`s. Each ApiError carries `reason`, `code` and `operation`,
+which names the verb, the kind and the object.
+
+`ignore_not_found` and `ignore_already_exists` are for writes whose purpose is fulfilled by such a failure.
 """
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import msgspec
@@ -106,8 +115,11 @@ class Operation(NamedTuple):
     @property
     def rbac_rule(self) -> str:
         """The rule of a Role or ClusterRole that allows this operation, as YAML in one line."""
+        return self.rbac_rule_for("patch, create" if self.verb == "apply" else self.verb)
+
+    def rbac_rule_for(self, verbs: str) -> str:
+        """The rule that allows other verbs on the same resource, which are named as in `get, list`."""
         plural = self.resource.plural + (f"/{self.subresource}" if self.subresource else "")
-        verbs = "patch, create" if self.verb == "apply" else self.verb
         return f'{{apiGroups: ["{self.resource.group}"], resources: ["{plural}"], verbs: [{verbs}]}}'
 
 
@@ -204,8 +216,15 @@ class ForbiddenError(ApiError):
 
     def __str__(self) -> str:
         """The usual text and, if RBAC refused, the missing rule."""
+        return self._explained(self.rbac_rule)
+
+    def explain(self, verbs: str) -> str:
+        """The text for a part that needs more verbs than this one: if RBAC refused, with the rule for all of them."""
+        return self._explained(self.rbac_rule and self.operation.rbac_rule_for(verbs))
+
+    def _explained(self, rule: str) -> str:
         text = super().__str__()
-        return f"{text}; this rule in its role would allow it: {self.rbac_rule}" if self.rbac_rule else text
+        return f"{text}; this rule in its role would allow it: {rule}" if rule else text
 
 
 class NotFoundError(ApiError):
@@ -215,6 +234,14 @@ class NotFoundError(ApiError):
     def kind_is_missing(self) -> bool:
         """The server does not serve the kind at all, most likely because its CRD is not installed."""
         return self.has_cause(UNEXPECTED_RESPONSE)
+
+
+class MethodNotAllowedError(ApiError):
+    """405: the resource does not have that verb."""
+
+
+class NotAcceptableError(ApiError):
+    """406: the server cannot answer in the form that was asked for."""
 
 
 class AlreadyExistsError(ApiError):
@@ -227,6 +254,14 @@ class ConflictError(ApiError):
 
 class GoneError(ApiError):
     """410 Gone or Expired: the resourceVersion or continue token is too old; list anew."""
+
+
+class RequestTooLargeError(ApiError):
+    """413: the object is larger than the server or its storage takes."""
+
+
+class UnsupportedMediaTypeError(ApiError):
+    """415: the server does not know the type of the body, for example a strategic merge patch of a custom kind."""
 
 
 class InvalidError(ApiError):
@@ -264,10 +299,10 @@ _BY_REASON: Mapping[str, type[ApiError]] = {
     "ServiceUnavailable": ServiceUnavailableError,
     "Timeout": ServerTimeoutError,
     "ServerTimeout": ServerTimeoutError,
-    "MethodNotAllowed": ApiError,
-    "NotAcceptable": ApiError,
-    "RequestEntityTooLarge": ApiError,
-    "UnsupportedMediaType": ApiError,
+    "MethodNotAllowed": MethodNotAllowedError,
+    "NotAcceptable": NotAcceptableError,
+    "RequestEntityTooLarge": RequestTooLargeError,
+    "UnsupportedMediaType": UnsupportedMediaTypeError,
     "StorageReadError": ApiError,
 }
 _REASON_BY_CODE: Mapping[int, str] = {
@@ -288,9 +323,14 @@ _REASON_BY_CODE: Mapping[int, str] = {
 }
 
 
+_DECISIVE_CODES = (413, 429)
+"""Codes that count for more than any reason, because not only the API machinery gives them (apimachinery, too)."""
+
+
 def error_from_status(operation: Operation, status: Status, retry_after: float | None = None) -> ApiError:
     """The error that stands for a Status."""
-    reason = status.reason if status.reason in _BY_REASON else _REASON_BY_CODE.get(status.code, "")
+    known = status.reason in _BY_REASON and status.code not in _DECISIVE_CODES
+    reason = status.reason if known else _REASON_BY_CODE.get(status.code, "")
     kind = _BY_REASON.get(reason, InternalError if status.code == 500 else ApiError)
     return kind(operation, status, retry_after)
 
@@ -335,3 +375,24 @@ def parse_retry_after(headers: Mapping[str, str]) -> float | None:
     """Seconds of the `Retry-After` header; None without one and for HTTP dates, which client-go ignores too."""
     value = headers.get("Retry-After", "")
     return float(value) if value.isascii() and value.isdigit() else None
+
+
+@contextlib.contextmanager
+def ignore_not_found() -> Iterator[None]:
+    """Do not mind that an object is gone already, as when deleting it.
+
+    That the server does not serve the kind at all is a failure all the same, as with controller-runtime's
+    `IgnoreNotFound`, to which that is another error.
+    """
+    try:
+        yield
+    except NotFoundError as error:
+        if error.kind_is_missing:
+            raise
+
+
+@contextlib.contextmanager
+def ignore_already_exists() -> Iterator[None]:
+    """Do not mind that an object is there already, as when creating it."""
+    with contextlib.suppress(AlreadyExistsError):
+        yield

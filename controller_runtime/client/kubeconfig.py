@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,21 +17,26 @@ import yaml
 
 from controller_runtime.client.errors import ConfigError
 
+_TEXTS = ("server", "tls-server-name", "proxy-url", "token", "username", "password")
 _PATHS = ("certificate-authority", "client-certificate", "client-key", "tokenFile")
 _BASE64 = ("certificate-authority-data", "client-certificate-data", "client-key-data")
 _TYPES: Mapping[str, tuple[type, str]] = {
-    **dict.fromkeys(("server", "token", *_PATHS, *_BASE64), (str, "text")),
+    **dict.fromkeys((*_TEXTS, *_PATHS, *_BASE64), (str, "text")),
     **dict.fromkeys(("exec", "auth-provider"), (dict, "map")),
+    "extensions": (list, "list"),
     "insecure-skip-tls-verify": (bool, "boolean"),  # the text "false" is true to whoever does not look
 }
+_ALTERNATIVES = ((("token", "tokenFile"), ("username", "password")), (("exec",), ("auth-provider",)))
+"""What client-go, too, refuses in one user."""
 _IMPERSONATION = ("as", "as-uid", "as-groups", "as-user-extra")
 
 
 @dataclass(frozen=True, slots=True)
 class SelectedContext:
-    """One context, complete: a kubeconfig that holds nothing else, with absolute paths."""
+    """What one context says, with absolute paths."""
 
-    document: dict[str, Any]
+    cluster: Mapping[str, Any]
+    user: Mapping[str, Any] = field(repr=False)
     namespace: str
     origin: str
     """The files, and who named them, for messages."""
@@ -42,7 +47,7 @@ def select_context(paths: Sequence[Path], named_by: str, context: str | None) ->
 
     Args:
         paths: Files, the most important first.
-        named_by: Who named them (`--kubeconfig`, `KUBECONFIG`).
+        named_by: Who named them (`the argument kubeconfig`, `KUBECONFIG`).
         context: None: `current-context`.
 
     Raises:
@@ -66,13 +71,7 @@ def select_context(paths: Sequence[Path], named_by: str, context: str | None) ->
     user = _entry(documents, "users", "user", user_name, origin) if user_name else {}
     _check_base64(cluster | user, origin)
     _refuse_what_would_be_ignored(user, user_name, origin)
-    document = {
-        "current-context": name,
-        "contexts": [{"name": name, "context": {"cluster": cluster_name, "user": user_name or "none"}}],
-        "clusters": [{"name": cluster_name, "cluster": cluster}],
-        "users": [{"name": user_name or "none", "user": user}],
-    }
-    return SelectedContext(document, str(chosen.get("namespace") or ""), origin)
+    return SelectedContext(cluster, user, str(chosen.get("namespace") or ""), origin)
 
 
 def _read(path: Path, named_by: str) -> Mapping[str, Any] | None:
@@ -137,6 +136,11 @@ def _check_base64(settings: Mapping[str, Any], origin: str) -> None:
 def _refuse_what_would_be_ignored(user: Mapping[str, Any], name: str, origin: str) -> None:
     if found := [key for key in _IMPERSONATION if user.get(key)]:
         raise ConfigError(f"{origin}: user {name!r} impersonates another ({', '.join(found)}), which is not supported")
+    for one, other in _ALTERNATIVES:
+        if any(map(user.get, one)) and any(map(user.get, other)):
+            raise ConfigError(
+                f"{origin}: user {name!r} has both {' or '.join(one)} and {' or '.join(other)}: only one can be used"
+            )
     if provider := user.get("auth-provider"):
         if provider.get("name") not in ("oidc", "gcp"):
             raise ConfigError(

@@ -78,7 +78,9 @@ async def _refresh(settings: MutableMapping[str, Any]) -> _Tokens:
     async with aiohttp.ClientSession(connector=connector, timeout=_TIMEOUT, raise_for_status=True) as session:
         async with session.get(discovery_url) as response:
             discovery = msgspec.json.decode(await response.read(), type=_Discovery)
-        async with session.post(discovery.token_endpoint, data=form, headers=headers) as response:
+        endpoint = discovery.token_endpoint
+        # Not where a redirect leads: the refresh token is for the provider alone.
+        async with session.post(endpoint, data=form, headers=headers, allow_redirects=False) as response:
             return msgspec.json.decode(await response.read(), type=_Tokens)
 
 

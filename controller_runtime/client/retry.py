@@ -35,7 +35,11 @@ R = TypeVar("R", bound=_Response)
 
 
 async def send_with_retries(
-    request: ApiRequest, attempt: Callable[[], Awaitable[R]], *, discard: Callable[[R], None] | None = None
+    request: ApiRequest,
+    attempt: Callable[[], Awaitable[R]],
+    *,
+    discard: Callable[[R], None] | None = None,
+    on_retry: Callable[[str], None] | None = None,
 ) -> R:
     """Calls `attempt` until it brings a response that is not to be retried; the last one is returned in any case.
 
@@ -45,6 +49,7 @@ async def send_with_retries(
         request: What is sent; its method and timeout count.
         attempt: Sends it once.
         discard: Called with each response that is not returned.
+        on_retry: Called for each repetition with the status code before it, `<error>` where the connection was lost.
     """
     loop = asyncio.get_running_loop()
     deadline = loop.time() + (PATIENCE_SECONDS if request.timeout is None else request.timeout)
@@ -57,12 +62,16 @@ async def send_with_retries(
             if not reconnects:
                 raise
             reconnects -= 1
+            if on_retry is not None:
+                on_retry("<error>")
             await asyncio.sleep(RECONNECT_SECONDS)
             continue
         if delay is None or loop.time() + delay >= deadline:
             return response
         if discard is not None:
             discard(response)
+        if on_retry is not None:
+            on_retry(str(response.status))
         await asyncio.sleep(delay)
     return await attempt()
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-import msgspec
-
 from controller_runtime.apimachinery import Object, to_json_value
 from controller_runtime.client.client import Client
 from controller_runtime.client.errors import ConflictError, InvalidRequestError
@@ -43,7 +41,7 @@ async def patch_status(client: Client, obj: T, change: Callable[[T], T], *, trie
         if not patch:
             return current
         try:
-            return await client.patch_status(type(obj), obj.key, patch)
+            return await client.status.patch(type(obj), obj.key, patch)
         except ConflictError:
             if not remaining:
                 raise
@@ -54,11 +52,17 @@ async def patch_status(client: Client, obj: T, change: Callable[[T], T], *, trie
 def _status_patch(current: T, wanted: T) -> dict[str, Any]:
     if wanted == current:
         return {}
-    for field in msgspec.structs.fields(current):
-        if field.name != "status" and getattr(current, field.name) != getattr(wanted, field.name):
-            raise InvalidRequestError(f"{current.resource.kind} {current.key}: patch_status cannot change {field.name}")
+    for name in current.__struct_fields__:
+        if name != "status" and getattr(current, name) != getattr(wanted, name):
+            raise InvalidRequestError(f"{current.resource.kind} {current.key}: patch_status cannot change {name}")
     version = current.metadata.resource_version
     if not version:
         raise InvalidRequestError(f"{current.resource.kind} {current.key} has no resourceVersion: read it first")
-    difference = merge_diff(to_json_value(current).get("status", {}), to_json_value(wanted).get("status", {}))
+    difference = merge_diff(_status_of(current), _status_of(wanted))
     return {"metadata": {"resourceVersion": version}, "status": difference} if difference else {}
+
+
+def _status_of(obj: Object) -> dict[str, Any]:
+    """As JSON has it; empty where there is none."""
+    status = getattr(obj, "status", None)
+    return {} if status is None else to_json_value(status)

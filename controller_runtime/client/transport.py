@@ -31,11 +31,16 @@ class ApiRequest:
     content_type: str = "application/json"
     """Of the body; meaningless without one."""
     accept: str = "application/json"
+    user_agent_suffix: str = ""
+    """Follows the user agent after a slash, for whoever reads the API server's audit log."""
     timeout: float | None = None
     """Seconds for the whole request with its retries; None: no limit. For a stream: until its end."""
     read_timeout: float | None = None
     """Longest silence of a stream, in seconds; None: no limit."""
     fence: Fence | None = None
+    express: bool = False
+    """Sent at once: waits neither for the transport's rate limit nor for a place among the requests at the same time.
+    For the lease of the leader, which must not be lost because the leader is busy."""
 
 
 @dataclass(slots=True)

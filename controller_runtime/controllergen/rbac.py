@@ -16,26 +16,34 @@ from controller_runtime.controllergen.output import to_yaml
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyRule:
-    """Verbs on resources, and what they are needed for.
+    """Verbs on resources, or on paths that stand for none, and what they are needed for.
 
     Raises:
-        GenerationError: groups, resources, verbs or the reason are empty, which would grant nothing or tell nothing.
+        GenerationError: groups and resources, or paths, or verbs, or the reason are empty, which would grant nothing or
+            tell nothing; or there are both resources and paths, which the API server refuses.
     """
 
-    api_groups: tuple[str, ...]
-    """The empty string is the core group."""
-    resources: tuple[str, ...]
-    """Plural names; those of subresources as `pods/log`."""
     verbs: tuple[str, ...]
     reason: str
     """One sentence for the reviewer."""
+    api_groups: tuple[str, ...] = ()
+    """The empty string is the core group."""
+    resources: tuple[str, ...] = ()
+    """Plural names; those of subresources as `pods/log`."""
+    non_resource_urls: tuple[str, ...] = ()
+    """Paths such as `/metrics`; only a ClusterRole can grant them."""
     resource_names: tuple[str, ...] = ()
     """Limits the rule to objects of these names; creating and listing cannot be limited so."""
 
     def __post_init__(self) -> None:
         """Refuses rules that say nothing."""
-        if not (self.api_groups and self.resources and self.verbs and self.reason.strip()):
-            raise GenerationError(f"a rule needs groups, resources, verbs and a reason: {self}")
+        of_resources = self.api_groups and self.resources
+        if not (self.verbs and self.reason.strip() and (of_resources or self.non_resource_urls)):
+            raise GenerationError(
+                f"a rule needs groups, resources, verbs and a reason, or paths for groups and resources: {self}"
+            )
+        if self.non_resource_urls and (self.api_groups or self.resources or self.resource_names):
+            raise GenerationError(f"paths and resources are granted by a rule each: {self}")
 
 
 def cluster_role_yaml(name: str, rules: Iterable[PolicyRule]) -> str:
@@ -47,7 +55,14 @@ def role_yaml(name: str, rules: Iterable[PolicyRule]) -> str:
     """A Role as one YAML document, each rule under a comment with its reason.
 
     It has no namespace of its own: the kustomization or the command that applies it gives it one.
+
+    Raises:
+        GenerationError: a rule is about paths, which belong to no namespace.
     """
+    rules = tuple(rules)
+    for rule in rules:
+        if rule.non_resource_urls:
+            raise GenerationError(f"the Role {name} cannot grant paths, a ClusterRole can: {rule}")
     return _role_yaml("Role", name, rules)
 
 
@@ -62,6 +77,8 @@ def _comment(text: str) -> str:
 
 
 def _item(rule: PolicyRule) -> dict[str, Any]:
+    if rule.non_resource_urls:
+        return {"nonResourceURLs": sorted(rule.non_resource_urls), "verbs": sorted(rule.verbs)}
     item = {"apiGroups": sorted(rule.api_groups), "resources": sorted(rule.resources), "verbs": sorted(rule.verbs)}
     if rule.resource_names:
         item["resourceNames"] = sorted(rule.resource_names)

@@ -1,4 +1,4 @@
-"""A Kubernetes API server on this machine, for tests and for trying a controller out.
+"""A Kubernetes API server on this machine, and faults on the way to it, for tests and for trying a controller out.
 
     with ControlPlane() as plane:
         plane.install_crds([Path("config/crd/bases")])
@@ -11,11 +11,20 @@ delete what has lost its owner or its namespace. `pytest_plugin` makes fixtures 
 real programs; `assets` finds them. A fault is a method: `kill_api_server` and `start_api_server`, `pause_api_server`
 and `resume_api_server`, `compact`.
 
+Three more ways to test a controller:
+
+- `InMemoryAPI` is the embedded server within the test's process and on its loop: no sockets, threads or files, and on
+  virtual time if the loop is. Its transports are `DispatcherTransport`s.
+- `Interceptor` is a transport around any other one. A line of a test makes calls fail, wait, hang or get lost, ends or
+  mutes watches, and says what was asked for.
+- `FaultProxy` does the same on sockets, in front of any API server and for any client.
+
 Promised: programs that never outlive this process, ports that nobody else can take, no file outside the directory
 given, a failure to start that quotes the right log. Not promised: pods do not run. It needs Linux.
 
-Apart from `apiserver`, which runs in a process of its own, this package uses the standard library and yaml alone, and
-blocks; whoever tests a client should not depend on it.
+`ControlPlane` and what it is made of use the standard library and yaml alone, and block: whoever tests a client should
+not depend on it. The other three stand on the seam below the client (`client.transport`) and on nothing above it; the
+proxy needs no HTTP library, and `certificates` makes its certificate. `apiserver` knows nothing of the rest.
 """
 
 import importlib
@@ -23,7 +32,9 @@ import typing
 
 if typing.TYPE_CHECKING:
     from controller_runtime.envtest.assets import find_asset
+    from controller_runtime.envtest.calls import ANY, Call
     from controller_runtime.envtest.controlplane import ADMIN, ControlPlane, ControlPlaneOptions
+    from controller_runtime.envtest.dispatcher_transport import DispatcherTransport
     from controller_runtime.envtest.errors import (
         AssetsMissingError,
         ControlPlaneError,
@@ -33,15 +44,30 @@ if typing.TYPE_CHECKING:
         ProcessError,
         RequestError,
     )
+    from controller_runtime.envtest.fault_proxy import FaultProxy
+    from controller_runtime.envtest.faults import BAD_GATEWAY, EXPIRED, NOT_SERVED, TOO_LARGE_RESOURCE_VERSION, Failure
+    from controller_runtime.envtest.in_memory import InMemoryAPI
+    from controller_runtime.envtest.interceptor import Interceptor
 
 __all__ = [
     "ADMIN",
+    "ANY",
+    "BAD_GATEWAY",
+    "EXPIRED",
+    "NOT_SERVED",
+    "TOO_LARGE_RESOURCE_VERSION",
     "AssetsMissingError",
     "CRDError",
+    "Call",
     "ControlPlane",
     "ControlPlaneError",
     "ControlPlaneOptions",
+    "DispatcherTransport",
     "EnvtestError",
+    "Failure",
+    "FaultProxy",
+    "InMemoryAPI",
+    "Interceptor",
     "KubectlError",
     "ProcessError",
     "RequestError",
@@ -50,6 +76,7 @@ __all__ = [
 
 _NAMES_OF = {
     "assets": ("find_asset",),
+    "calls": ("ANY", "Call"),
     "controlplane": ("ADMIN", "ControlPlane", "ControlPlaneOptions"),
     "errors": (
         "AssetsMissingError",
@@ -60,6 +87,11 @@ _NAMES_OF = {
         "ProcessError",
         "RequestError",
     ),
+    "dispatcher_transport": ("DispatcherTransport",),
+    "fault_proxy": ("FaultProxy",),
+    "faults": ("BAD_GATEWAY", "EXPIRED", "NOT_SERVED", "TOO_LARGE_RESOURCE_VERSION", "Failure"),
+    "in_memory": ("InMemoryAPI",),
+    "interceptor": ("Interceptor",),
 }
 _HOMES = {name: f"{__name__}.{module}" for module, names in _NAMES_OF.items() for name in names}
 

@@ -5,13 +5,14 @@ terminal reaches this process alone and the order of stopping stays ours; it inh
 goes to a file. Linux only (prctl).
 """
 
+import contextlib
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -21,6 +22,20 @@ _EXEC_BOUND = Path(__file__).with_name("_exec_bound.py")
 
 # The kernel ties a child's life to the THREAD that forked it. This one forks for everybody and ends with the process.
 _spawner = ThreadPoolExecutor(max_workers=1, thread_name_prefix="child-process-spawner")
+
+
+@contextlib.contextmanager
+def _signals_wait() -> Iterator[None]:
+    """Keeps signals from this thread and from those that it starts.
+
+    A handler that raises while the spawner's thread starts would leave one that nobody knows of, and that the exit of
+    the process waits for.
+    """
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 class ChildProcess:
@@ -89,14 +104,15 @@ class ChildProcess:
                     start_new_session=True,
                 )
 
-            spawned = _spawner.submit(spawn)
-            try:
-                self._process = spawned.result()
-            except BaseException:
-                # A signal's handler may raise here while the other thread goes on: what it starts is ours to stop.
-                if spawned.exception() is None:
+            with _signals_wait():
+                spawned = _spawner.submit(spawn)
+                try:
                     self._process = spawned.result()
-                raise
+                except BaseException:
+                    # Another thread may have taken the signal whose handler raises here: what was started is ours.
+                    if spawned.exception() is None:
+                        self._process = spawned.result()
+                    raise
 
     def signal(self, number: int) -> None:
         """Send a signal; nothing happens if the program has ended.

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import math
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
 
 import structlog
 
@@ -17,8 +18,8 @@ from controller_runtime.client import (
     LeadershipLostError,
     NotFoundError,
 )
-from controller_runtime.leaderelection.clock import leader_clock
-from controller_runtime.leaderelection.lease_lock import LeaseLock
+from controller_runtime.leaderelection.lease_lock import LeaseLock, problem_of
+from controller_runtime.leaderelection.lease_watch import LeaseWatch
 from controller_runtime.leaderelection.options import JITTER, LeaderElection
 from controller_runtime.metrics import LEADER_STATUS
 from controller_runtime.recorder import EventRecorder
@@ -41,15 +42,16 @@ class LeaderElector:
 
     States, and what leads where:
 
-        competing   reads the Lease each `retry_period` and a bit; takes it when it is free -> leading;
-                    cancelled -> ends (a claim whose outcome is unknown is released)
+        competing   watches the Lease, and reads it each `retry_period` and a bit and when it was released; takes it
+                    when it is free -> leading; cancelled -> ends (a claim whose outcome is unknown is released)
         leading     work runs, the Lease is renewed each `retry_period`
                     not renewed for `renew_deadline`, or the Lease names somebody else or is gone -> lost
                     work fails -> draining, then the failure is raised
                     work returns -> still leading
                     work ran into a fence -> the Lease is released -> competing, after a try's wait
                     cancelled -> draining
-        lost        fence down; work is cancelled; it ends -> competing; not within 5 s -> LeaderWorkStuckError
+        lost        fence down; work is cancelled; it ends -> competing; not within 5 s -> LeaderWorkStuckError;
+                    cancelled, and the work ends -> the Lease is released if it still names this replica -> ends
         draining    work is cancelled and awaited WHILE the Lease is renewed; then the Lease is released -> ends
 
     Errors of the API only mean "not this time". Each request may take `renew_deadline / 2` (1 s at least) and, while
@@ -57,9 +59,8 @@ class LeaderElector:
 
     Args:
         client: for the Lease; its fence, if it has one, is not applied.
-        options: which Lease, and the times.
+        options: which Lease, the times and the clock.
         recorder: records on the Lease who became leader and who stopped leading.
-        clock: seconds; decides how long a leader leads and when a Lease has expired.
     """
 
     def __init__(
@@ -68,15 +69,19 @@ class LeaderElector:
         options: LeaderElection,
         *,
         recorder: EventRecorder | None = None,
-        clock: Callable[[], float] = leader_clock,
     ) -> None:
         self._options = options
         self._recorder = recorder
-        self._clock = clock
+        self._clock = options.clock
         self._request_limit = min(max(options.renew_deadline / 2, 1.0), options.renew_deadline)
-        self._lock = LeaseLock(Client(client.transport, timeout=self._request_limit), options, clock)
+        self._client = Client(
+            client.transport, timeout=self._request_limit, express=True, user_agent_suffix="leader-election"
+        )
+        self._lock = LeaseLock(self._client, options)
         self._deadline = -math.inf
         self._leading = False
+        self._work: asyncio.Task[None] | None = None
+        self._may_release = options.release_on_cancel
         self._last_problem = ""
         self._status = LEADER_STATUS.labels(options.name)
         self._log = log.bind(lease=str(self._lock.key), identity=options.identity)
@@ -106,6 +111,14 @@ class LeaderElector:
             )
         return left
 
+    def forbid_release(self) -> None:
+        """Leaves the Lease to expire when this is cancelled, if work runs at this moment.
+
+        For a process that cancels it and does not wait for the work, which may then outlast the leadership.
+        """
+        if self._work is not None and not self._work.done():
+            self._may_release = False
+
     async def run(self, on_started_leading: Callable[[], Awaitable[None]]) -> None:
         """Takes part in the election until cancelled.
 
@@ -120,27 +133,47 @@ class LeaderElector:
             RuntimeError: the work was cancelled from inside.
             Exception: what the work raised while leading.
         """
-        while True:
-            await self._acquire()
-            await self._lead(on_started_leading)
+        try:
+            while True:
+                await self._acquire()
+                await self._lead(on_started_leading)
+        except BaseException as reason:
+            await self._end(reason)
+            raise
+
+    async def _end(self, reason: BaseException) -> None:
+        """Gives the Lease up, unless work still runs.
+
+        It may name this replica also when that does not lead: a claim was carried out without an answer, or the lease
+        was lost and nobody else has taken it yet.
+        """
+        self._step_down()
+        if self._work is not None and not self._work.done():
+            return
+        try:
+            await self._release()
+        except asyncio.CancelledError:
+            if not isinstance(reason, asyncio.CancelledError):
+                self._log.error("the elector failed, and was cancelled while it released the lease", exc_info=reason)
+            raise
 
     async def _acquire(self) -> None:
         self._log.info("competing for the leader lease")
-        try:
+        async with LeaseWatch(self._client, self._lock, self._options.retry_period) as watch:
             while not await self._attempt(self._try_to_acquire):
-                await self._until_next_try()
-        except asyncio.CancelledError:
-            if self._options.release_on_cancel:
-                await self._release()  # the last claim may have been carried out without an answer
-            raise
+                await watch.wait(self._wait_between_tries())
 
-    async def _until_next_try(self) -> None:
-        await asyncio.sleep(self._options.retry_period * (1 + random.random() * JITTER))
+    def _wait_between_tries(self) -> float:
+        return self._options.retry_period * (1 + random.random() * JITTER)
 
     async def _try_to_acquire(self) -> bool:
         await self._lock.read(self._request_limit)
+        return self._lock.is_free and await _to_its_end(self._take())
+
+    async def _take(self) -> bool:
+        """Claims the Lease if it is still free by what is known in the moment in which the claim is written."""
         if not self._lock.is_free:
-            return False
+            return False  # the watch has told of a change meanwhile
         try:
             sent = await self._lock.claim(self._request_limit)
         except (ConflictError, AlreadyExistsError):
@@ -150,7 +183,7 @@ class LeaderElector:
 
     async def _lead(self, on_started_leading: Callable[[], Awaitable[None]]) -> None:
         self._become_leader()
-        work = asyncio.create_task(_run(on_started_leading), name="leader-work")
+        work = self._work = asyncio.create_task(_run(on_started_leading), name="leader-work")
         keeper = asyncio.create_task(self._keep_lease(), name="leader-lease")
         try:
             try:
@@ -165,12 +198,13 @@ class LeaderElector:
         elif (failure := _failure_of(work)) is not None:
             raise failure
         else:
-            await self._until_next_try()  # the work ran into a fence: not at once into the same again
+            await self._release()
+            await asyncio.sleep(self._wait_between_tries())  # the work ran into a fence: not at once into it again
 
     async def _end_term(self, work: asyncio.Task[None], keeper: asyncio.Task[None]) -> bool:
-        """Ends the work, then the lease; says whether the lease was lost before the work had ended.
+        """Ends the work, then the term; says whether the lease was lost before the work had ended.
 
-        A cancellation while the lease is held gives up waiting for the work, and then nothing is released.
+        A cancellation while the lease is held gives up waiting for the work.
         """
         work.cancel()
         try:
@@ -185,8 +219,6 @@ class LeaderElector:
             self._step_down()
         if lost:
             keeper.result()
-        if not lost and self._options.release_on_cancel:
-            await self._release()
         return lost
 
     async def _end_lost_work(self, work: asyncio.Task[None]) -> None:
@@ -194,7 +226,7 @@ class LeaderElector:
         loop = asyncio.get_running_loop()
         until = loop.time() + STUCK_AFTER_SECONDS
         cancelled = False
-        while not work.done() and (left := until - loop.time()) > 0:
+        while not work.done() and (left := until - loop.time()) > _LEAST_SECONDS:
             try:
                 await asyncio.wait({work}, timeout=left)
             except asyncio.CancelledError:
@@ -210,7 +242,8 @@ class LeaderElector:
     async def _keep_lease(self) -> None:
         """Renews the lease until it is lost; by then the fence is down."""
         loop = asyncio.get_running_loop()
-        wait = self._options.retry_period
+        age = self._options.renew_deadline - self._time_left()  # of the claim, whose answer may have been slow
+        wait = max(0.0, self._options.retry_period - age)
         try:
             while self._lock.is_mine and (left := self._time_left()) > _LEAST_SECONDS:
                 await asyncio.sleep(min(wait, left))
@@ -242,6 +275,8 @@ class LeaderElector:
         return min(self._request_limit, left)
 
     async def _release(self) -> None:
+        if not self._may_release:
+            return
         try:
             async with asyncio.timeout(self._options.renew_deadline):
                 if self._lock.in_doubt:
@@ -252,13 +287,15 @@ class LeaderElector:
                     except ConflictError:
                         await self._lock.read(self._request_limit)
         except (ClientError, TimeoutError) as error:
-            self._log.warning("cannot release the leader lease, so others wait until it expires", error=_text(error))
+            self._log.warning(
+                "cannot release the leader lease, so others wait until it expires", error=problem_of(error)
+            )
 
     async def _attempt(self, step: Callable[[], Awaitable[bool]]) -> bool:
         try:
             done = await step()
         except (ClientError, TimeoutError) as error:
-            self._report(_text(error))
+            self._report(problem_of(error))
             return False
         self._last_problem = ""
         return done
@@ -313,6 +350,18 @@ async def _until_over(work: asyncio.Task[None], keeper: asyncio.Task[None]) -> N
         await asyncio.wait({keeper})
 
 
+async def _to_its_end(claim: Coroutine[Any, Any, bool]) -> bool:
+    """Waits for a claim also when cancelled: given up, it may be carried out later, when nobody would release it."""
+    task = asyncio.create_task(claim, name="leader-lease-claim")
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task})
+        if not task.cancelled():
+            task.exception()  # whoever ends does not care
+        raise
+
+
 def _failure_of(work: asyncio.Task[None]) -> BaseException | None:
     """What the work failed with, unless it just ran into the fence."""
     if not work.done() or work.cancelled():
@@ -321,7 +370,3 @@ def _failure_of(work: asyncio.Task[None]) -> BaseException | None:
     if isinstance(error, BaseExceptionGroup):
         return error.split(LeadershipLostError)[1]
     return None if isinstance(error, LeadershipLostError) else error
-
-
-def _text(error: Exception) -> str:
-    return str(error) or "no answer in time"

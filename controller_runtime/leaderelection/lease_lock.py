@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable
 from datetime import UTC, datetime
 
 import msgspec
@@ -12,10 +11,19 @@ import structlog
 
 from controller_runtime.api.coordination_v1 import Lease, LeaseSpec
 from controller_runtime.apimachinery import NamespacedName, ObjectMeta, format_micro_time
-from controller_runtime.client import ApiError, Client, NotFoundError
+from controller_runtime.client import ApiError, Client, ForbiddenError, NotFoundError
 from controller_runtime.leaderelection.options import LeaderElection
 
 log = structlog.get_logger(__name__)
+
+_VERBS = "create, get, update, watch"
+
+
+def problem_of(error: Exception) -> str:
+    """What a try failed with; where a right is missing, with the rule for all that an election does."""
+    if isinstance(error, ForbiddenError):
+        return error.explain(_VERBS)
+    return str(error) or "no answer in time"
 
 
 class LeaseLock:
@@ -29,14 +37,15 @@ class LeaseLock:
             was cancelled.
     """
 
-    def __init__(self, client: Client, options: LeaderElection, clock: Callable[[], float]) -> None:
+    def __init__(self, client: Client, options: LeaderElection) -> None:
         self.key = NamespacedName(options.namespace, options.name)
         self.in_doubt = False
         self._client = client
         self._identity = options.identity
         self._duration = int(options.lease_duration)
-        self._clock = clock
+        self._clock = options.clock
         self._lease: Lease | None = None
+        self._version = ""
         self._changed_at = 0.0
         self._deleted_until = -math.inf
 
@@ -56,15 +65,36 @@ class LeaseLock:
         return self.holder == self._identity
 
     @property
+    def duration(self) -> int:
+        """Seconds without a change after which the Lease has expired.
+
+        Not fewer than the candidate itself would write: somebody may have shortened the duration in the Lease by hand,
+        and the leader does not know of that before its next renewal.
+        """
+        return max(self.lease.spec.lease_duration_seconds, self._duration)
+
+    @property
     def is_free(self) -> bool:
         """Whether this candidate may take the Lease: it is its own, nobody's, or has not changed for its duration.
 
-        Nor for the duration that the candidate itself would write: somebody may have shortened the one in the Lease by
-        hand, and the leader does not know of that before its next renewal. The same goes for a Lease that was deleted.
+        One that was deleted while somebody else held it counts as held for that time, too.
         """
         if self.is_mine or not self.holder:
             return self._clock() >= self._deleted_until
-        return self._clock() >= self._changed_at + max(self.lease.spec.lease_duration_seconds, self._duration)
+        return self._clock() >= self._changed_at + self.duration
+
+    def is_news(self, lease: Lease) -> bool:
+        """Whether a state of the Lease is newer than the one that is known.
+
+        Watches lag behind reads. Resource versions are compared as numbers, which the API server promises since 1.35
+        (KEP-5504) and has always kept; where they are none, nothing is news, and polling has to do.
+        """
+        version, known = lease.metadata.resource_version, self._version
+        return not known or (version.isdecimal() and known.isdecimal() and int(version) > int(known))
+
+    def hear(self, lease: Lease) -> None:
+        """Takes a state of the Lease that a watch has told, and that is news."""
+        self._observe(lease)
 
     async def read(self, limit: float) -> None:
         """Gets the Lease."""
@@ -73,10 +103,11 @@ class LeaseLock:
                 lease = await self._client.get(Lease, self.key)
         except NotFoundError:
             if self.holder and not self.is_mine:
-                self._deleted_until = self._clock() + max(self.lease.spec.lease_duration_seconds, self._duration)
+                self._deleted_until = self._clock() + self.duration
             self._lease = None
         else:
             self._observe(lease)
+            self._deleted_until = -math.inf
         self.in_doubt = False
 
     async def claim(self, limit: float) -> float:
@@ -111,6 +142,7 @@ class LeaseLock:
             raise
         self.in_doubt = False
         self._observe(written)
+        self._deleted_until = -math.inf
 
     def _observe(self, lease: Lease) -> None:
         known = self._lease
@@ -119,7 +151,7 @@ class LeaseLock:
         if lease.spec.holder_identity != self.holder:
             log.info("leader lease has a new holder", lease=str(self.key), holder=lease.spec.holder_identity)
         self._lease = lease
-        self._deleted_until = -math.inf
+        self._version = lease.metadata.resource_version
 
 
 def _now() -> str:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import socket
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NoReturn
 
 from controller_runtime.client import in_cluster_namespace
+from controller_runtime.leaderelection.clock import leader_clock
 
 JITTER = 1.2
 """A candidate waits `retry_period * (1 + random() * JITTER)` between two tries; client-go's factor."""
@@ -20,6 +22,8 @@ def _default_identity() -> str:
 @dataclass(frozen=True, kw_only=True)
 class LeaderElection:
     """Which Lease to compete for, and how fast. The times are controller-runtime's by default.
+
+    Each field's docstring in the source says what it is.
 
     Raises:
         ValueError: a name is missing, or the times contradict each other.
@@ -41,6 +45,8 @@ class LeaderElection:
     its work has ended by then."""
     identity: str = field(default_factory=_default_identity)
     """Names this candidate in the Lease; unique to the process. By default `<hostname>_<uuid>`."""
+    clock: Callable[[], float] = leader_clock
+    """Seconds; decides how long a leader leads and when a Lease has expired. Tests on virtual time give the loop's."""
 
     def __post_init__(self) -> None:
         """Completes and checks."""

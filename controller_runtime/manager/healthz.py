@@ -51,7 +51,8 @@ def probe(name: str, checks: Mapping[str, Check], path: str, query: str) -> tupl
     failed, lines = _run(checks, excluded)
     unknown = sorted(excluded - checks.keys())
     if unknown:
-        lines.append(f"warn: some health checks cannot be excluded: no matches for {', '.join(map(repr, unknown))}")
+        quoted = ", ".join(f'"{name}"' for name in unknown)
+        lines.append(f"warn: some health checks cannot be excluded: no matches for {quoted}")
     if failed:
         return 500, "\n".join([*lines, f"{name} check failed", ""])
     return 200, "\n".join([*lines, f"{name} check passed", ""]) if "verbose" in options else "ok"

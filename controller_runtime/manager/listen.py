@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import ipaddress
 import socket
 from collections.abc import Sequence
 
@@ -24,7 +25,7 @@ def bind(address: str, *, purpose: str) -> list[socket.socket]:
     Args:
         address: as the flags of Go programs take it; an IPv6 host stands in brackets.
         purpose: what listens there and how to move it, for the error message ("the boot server
-            (--boot-server-address)").
+            (boot_server_address)").
 
     Raises:
         ListenError: malformed, taken, not of this machine, or not allowed.
@@ -71,6 +72,17 @@ def _bind(host: str, port: int) -> list[socket.socket]:
             raise OSError(errno.EADDRNOTAVAIL, "no such address on this machine")
         cleanup.pop_all()
     return sockets
+
+
+def is_local(address: str) -> bool:
+    """Whether nobody but this machine reaches an address, be it that nothing listens there (see `Manager`)."""
+    if address in ("", "0"):
+        return True
+    host = address.rpartition(":")[0].removeprefix("[").removesuffix("]")
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def announce(sockets: Sequence[socket.socket], *, purpose: str) -> None:

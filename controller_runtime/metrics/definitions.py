@@ -19,8 +19,11 @@ _RECONCILE_BUCKETS = (
     1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5, 6, 7, 8, 9, 10, 15, 20, 25, 30, 40, 50, 60,
 )  # fmt: skip
 _QUEUE_BUCKETS = tuple(10.0**exponent for exponent in range(-8, 4))
+_REST_SECONDS = (0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0)
+_REST_BYTES = (64, 256, 512, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304, 16777216)
 _CONTROLLER = ("controller",)
 _QUEUE = ("name", "controller")
+_REST = ("verb", "host")
 
 RECONCILE_TOTAL = Counter(
     "controller_runtime_reconcile",
@@ -62,6 +65,12 @@ RECONCILE_MAX_CONCURRENT = Gauge(
 RECONCILE_ACTIVE = Gauge(
     "controller_runtime_active_workers", "Workers that reconcile right now.", _CONTROLLER, registry=REGISTRY
 )
+OWN_WRITES_UNSEEN = Counter(
+    "controller_runtime_own_writes_unseen",
+    "Runs whose writes the cache did not show in time, so that the object was released without that.",
+    _CONTROLLER,
+    registry=REGISTRY,
+)
 
 WORKQUEUE_DEPTH = Gauge(
     "workqueue_depth", "Items that are ready and not yet taken.", (*_QUEUE, "priority"), registry=REGISTRY
@@ -98,22 +107,63 @@ REST_REQUESTS = Counter(
     ("code", "method", "host"),
     registry=REGISTRY,
 )
+REST_REQUEST_DURATION = Histogram(
+    "rest_client_request_duration_seconds",
+    "Length of a request with its retries and its waits; watches are not measured.",
+    _REST,
+    buckets=_REST_SECONDS,
+    registry=None,
+)
+REST_RATE_LIMITER_DURATION = Histogram(
+    "rest_client_rate_limiter_duration_seconds",
+    "Time that a request waited for the client's rate limit.",
+    _REST,
+    buckets=_REST_SECONDS,
+    registry=None,
+)
+REST_REQUEST_SIZE = Histogram(
+    "rest_client_request_size_bytes", "Size of a request's body.", _REST, buckets=_REST_BYTES, registry=None
+)
+REST_RESPONSE_SIZE = Histogram(
+    "rest_client_response_size_bytes", "Size of a response's body.", _REST, buckets=_REST_BYTES, registry=None
+)
+REST_REQUEST_RETRIES = Counter(
+    "rest_client_request_retries",
+    "Requests sent again; code is that of the answer before, <error> where the connection was lost.",
+    ("code", *_REST),
+    registry=None,
+)
+REST_OPT_IN = (
+    REST_REQUEST_DURATION,
+    REST_RATE_LIMITER_DURATION,
+    REST_REQUEST_SIZE,
+    REST_RESPONSE_SIZE,
+    REST_REQUEST_RETRIES,
+)
+"""Registered by `controller_runtime.client.enable_rest_client_metrics` alone."""
 LEADER_STATUS = Gauge(
     "leader_election_master_status", "1 on the replica that leads, else 0.", ("name",), registry=REGISTRY
 )
 
+_INFORMER = ("kind", "group", "selector")
 CACHED_OBJECTS = Gauge(
-    "controller_runtime_cached_objects", "Objects held by the informer of a kind.", ("kind",), registry=REGISTRY
+    "controller_runtime_cached_objects", "Objects held by an informer.", _INFORMER, registry=REGISTRY
 )
 INFORMER_SYNCED = Gauge(
     "controller_runtime_informer_synced",
-    "1 once the first list of a kind has been read.",
-    ("kind",),
+    "1 once the first list of an informer has been read.",
+    _INFORMER,
     registry=REGISTRY,
 )
 INFORMER_LAST_CONTACT = Gauge(
     "controller_runtime_informer_last_contact_timestamp_seconds",
-    "When the API server last gave proof of life on a kind's list or watch (Unix time).",
+    "When the API server last gave proof of life on an informer's list or watch (Unix time).",
+    _INFORMER,
+    registry=REGISTRY,
+)
+TRANSFORM_ERRORS = Counter(
+    "controller_runtime_transform_errors",
+    "Objects of a list or watch that a transform failed on, so that they were skipped.",
     ("kind",),
     registry=REGISTRY,
 )
@@ -125,4 +175,13 @@ UNDECODABLE_OBJECTS = Counter(
 )
 EVENTS_DROPPED = Counter(
     "controller_runtime_events_dropped", "Kubernetes Events that could not be sent.", ("reason",), registry=REGISTRY
+)
+
+CERTIFICATE_READS = Counter(
+    "certwatcher_read_certificate", "Times that a watched certificate was read.", registry=REGISTRY
+)
+CERTIFICATE_READ_ERRORS = Counter(
+    "certwatcher_read_certificate_errors",
+    "Times that a watched certificate could not be read or used.",
+    registry=REGISTRY,
 )

@@ -15,7 +15,14 @@ import structlog
 from controller_runtime.api.core_v1 import ObjectReference
 from controller_runtime.api.events_v1 import Event
 from controller_runtime.apimachinery import Object, ObjectMeta, to_json_value
-from controller_runtime.client import AlreadyExistsError, Client, ClientError, NotFoundError, TransportError
+from controller_runtime.client import (
+    AlreadyExistsError,
+    Client,
+    ClientError,
+    ForbiddenError,
+    NotFoundError,
+    TransportError,
+)
 from controller_runtime.metrics import EVENTS_DROPPED
 from controller_runtime.recorder.observation import (
     MAX_NOTE_BYTES,
@@ -47,6 +54,7 @@ _TRIES = 12
 _RETRY_SECONDS = 10.0  # and up to a quarter more, so that replicas do not come back all at once
 _FLUSH_SECONDS = 2.0  # less than a manager waits for the end of `run`
 _COMPLAINT_SECONDS = 600.0
+_VERBS = "create, patch"
 
 
 class EventRecorder:
@@ -100,8 +108,8 @@ class EventBroadcaster:
     The first occurrence of an Event creates it, the second one starts a series. Later ones only count: the series is
     brought up to date each half an hour, and once more when nothing was observed for six minutes; then it is forgotten.
 
-    Without an answer a request is repeated, for about two minutes; every answer is final. While the API server is away
-    up to `MAX_QUEUED` Events wait.
+    Without an answer a request is repeated, for about two minutes if there is no connection and longer if nobody says a
+    word; every answer is final. While the API server is away up to `MAX_QUEUED` Events wait.
 
     Args:
         client: writes the Events. It must not be fenced: every replica has something to tell.
@@ -227,7 +235,8 @@ class EventBroadcaster:
             except ClientError as error:
                 self._drop("refused")
                 cause = f"{type(error).__name__} {series.event.reporting_controller}"
-                self._complaints.warn(cause, "Event refused by the API server", error=str(error))
+                problem = error.explain(_VERBS) if isinstance(error, ForbiddenError) else str(error)
+                self._complaints.warn(cause, "Event refused by the API server", error=problem)
             series.told, series.told_at = count, _loop_time()
             return
 

@@ -15,12 +15,25 @@ The rules are those of controller-runtime's `pkg/controller/priorityqueue`.
 """
 
 from controller_runtime.workqueue.priority_queue import LOW_PRIORITY, PriorityQueue, ShutDownError
-from controller_runtime.workqueue.rate_limiter import ItemExponentialFailureRateLimiter, RateLimiter
+from controller_runtime.workqueue.rate_limiter import (
+    BucketRateLimiter,
+    ItemExponentialFailureRateLimiter,
+    MaxOfRateLimiter,
+    RateLimiter,
+    default_controller_rate_limiter,
+)
+from controller_runtime.workqueue.snapshot import ProcessingItem, QueueSnapshot, WaitingItem
 
 __all__ = [
     "LOW_PRIORITY",
+    "BucketRateLimiter",
     "ItemExponentialFailureRateLimiter",
+    "MaxOfRateLimiter",
     "PriorityQueue",
+    "ProcessingItem",
+    "QueueSnapshot",
     "RateLimiter",
     "ShutDownError",
+    "WaitingItem",
+    "default_controller_rate_limiter",
 ]

@@ -5,12 +5,15 @@ from __future__ import annotations
 import heapq
 from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
 
-Place = tuple[float, ...]
-"""Sort key of an entry in a heap; it ends with the entry's counter, so no two entries have equal ones."""
+Place = tuple[Any, ...]
+"""Where an entry stands in a heap: its sort key, then the entry. No two keys are equal, so entries are never compared.
+
+One flat tuple, as half of the cost of a heap is comparing, and of its memory the tuples.
+"""
 
 _SLACK = 64
 """Stale places that are never worth a sweep."""
@@ -42,15 +45,15 @@ class EntryHeap(Generic[K]):
     """
 
     def __init__(self) -> None:
-        self._places: list[tuple[Place, Entry[K]]] = []
+        self._places: list[Place] = []
         self._entries = 0
 
-    def put(self, entry: Entry[K], place: Place) -> None:
-        """Adds the entry at that place, or moves it there."""
+    def put(self, entry: Entry[K], *key: float) -> None:
+        """Adds the entry at the place that the key says, or moves it there; keys end with the entry's counter."""
         if entry.place is None:
             self._entries += 1
-        entry.place = place
-        heapq.heappush(self._places, (place, entry))
+        entry.place = (*key, entry)
+        heapq.heappush(self._places, entry.place)
         self._sweep()
 
     def remove(self, entry: Entry[K]) -> None:
@@ -62,7 +65,8 @@ class EntryHeap(Generic[K]):
     def first(self) -> Entry[K] | None:
         """The entry with the smallest place, left where it is; None if there is no entry."""
         while self._places:
-            place, entry = self._places[0]
+            place = self._places[0]
+            entry: Entry[K] = place[-1]
             if entry.place is place:
                 return entry
             heapq.heappop(self._places)
@@ -78,13 +82,13 @@ class EntryHeap(Generic[K]):
 
     def clear(self) -> None:
         """Takes out all entries."""
-        for _, entry in self._places:
-            entry.place = None
+        for place in self._places:
+            place[-1].place = None
         self._places.clear()
         self._entries = 0
 
     def _sweep(self) -> None:
         if len(self._places) <= 2 * self._entries + _SLACK:
             return
-        self._places = [(place, entry) for place, entry in self._places if entry.place is place]
+        self._places = [place for place in self._places if place[-1].place is place]
         heapq.heapify(self._places)

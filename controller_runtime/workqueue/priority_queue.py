@@ -6,18 +6,22 @@ import asyncio
 import itertools
 import math
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
 from controller_runtime.workqueue.entries import Entry, EntryHeap
 from controller_runtime.workqueue.queue_metrics import QueueMetrics
 from controller_runtime.workqueue.rate_limiter import ItemExponentialFailureRateLimiter, RateLimiter
+from controller_runtime.workqueue.snapshot import ProcessingItem, QueueSnapshot, WaitingItem
 
 K = TypeVar("K", bound=Hashable)
 
 LOW_PRIORITY = -100
 """For work that can wait: objects of an informer's first list, and updates without a change (resync, relist)."""
+
+_RELEASED_AT_ONCE = 1000
+"""Items that become ready in one go, which takes about 5 ms; then the rest of the event loop has a turn."""
 
 
 class ShutDownError(Exception):
@@ -34,6 +38,7 @@ class PriorityQueue(Generic[K]):
         ready              entry without a ready time; the next `get` may take it
         processing         no entry, locked
         processing + ...   waiting or ready as above, but skipped by `get` until `done`
+        held (+ ...)       like processing, but no worker has it any more (`hold`)
 
     Args:
         name: names the queue, and its controller, in the metrics.
@@ -56,6 +61,7 @@ class PriorityQueue(Generic[K]):
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = math.inf
         self._processing: dict[K, float] = {}
+        self._held: set[K] = set()
         self._getters: deque[asyncio.Future[None]] = deque()
         self._shut_down = False
         self._metrics = QueueMetrics(name, self._processing, clock)
@@ -118,13 +124,25 @@ class PriorityQueue(Generic[K]):
         Raises:
             ValueError: the item is not locked.
         """
-        started = self._processing.pop(item, None)
-        if started is None:
-            raise ValueError(f"work queue {self.name}: done({item!r}) without a get that returned it")
-        self._metrics.finished(self._clock() - started)
+        if item in self._held:
+            self._held.remove(item)
+        else:
+            self._end_work(item, "done")
         entry = self._entries.get(item)
         if entry is not None and entry.ready_at is None:
             self._offer(entry)
+
+    def hold(self, item: K) -> None:
+        """Ends the work on an item that `get` returned, but not its lock, which `done` ends.
+
+        For a worker that goes on to the next item while something has to happen before this one may be handed out
+        again. The metrics count the work up to here.
+
+        Raises:
+            ValueError: nobody works on the item.
+        """
+        self._end_work(item, "hold")
+        self._held.add(item)
 
     def forget(self, item: K) -> None:
         """Tells the rate limiter that the item succeeded."""
@@ -133,6 +151,23 @@ class PriorityQueue(Generic[K]):
     def num_requeues(self, item: K) -> int:
         """How many failures of the item the rate limiter counts."""
         return self._rate_limiter.num_requeues(item)
+
+    def snapshot(self) -> QueueSnapshot[K]:
+        """What the queue holds now; walks over all of it, so it is for people, not for every scrape."""
+        now, clock = asyncio.get_running_loop().time(), self._clock()
+        ready = Counter(entry.priority for entry in self._entries.values() if entry.ready_at is None)
+        waiting = [
+            WaitingItem(entry.item, max(0.0, entry.ready_at - now), entry.priority)
+            for entry in self._entries.values()
+            if entry.ready_at is not None
+        ]
+        processing = [ProcessingItem(item, clock - started) for item, started in self._processing.items()]
+        return QueueSnapshot(
+            depth=dict(sorted(ready.items(), reverse=True)),
+            waiting=tuple(sorted(waiting, key=lambda one: one.seconds_left)),
+            processing=tuple(sorted(processing, key=lambda one: -one.seconds)),
+            held=tuple(self._held),
+        )
 
     def shut_down(self) -> None:
         """Drops what is in the queue, ends every `get` and ignores adds from now on; harmless when repeated.
@@ -155,6 +190,15 @@ class PriorityQueue(Generic[K]):
         while self._getters:
             self._wake_getter()
 
+    def _end_work(self, item: K, call: str) -> None:
+        started = self._processing.pop(item, None)
+        if started is None:
+            raise ValueError(f"work queue {self.name}: {call}({item!r}) without a get that returned it")
+        self._metrics.finished(self._clock() - started)
+
+    def _is_locked(self, item: K) -> bool:
+        return item in self._processing or item in self._held
+
     def _delay(self, item: K, after: float, rate_limited: bool) -> float:
         if not math.isfinite(after):
             raise ValueError(f"work queue {self.name}: cannot add {item!r} after {after} seconds")
@@ -171,8 +215,8 @@ class PriorityQueue(Generic[K]):
             entry.priority = priority
             entry.counter = next(self._counter)
         if entry.ready_at is None:
-            if raised and entry.item not in self._processing:
-                self._ready.put(entry, (-entry.priority, entry.counter))
+            if raised and not self._is_locked(entry.item):
+                self._ready.put(entry, -entry.priority, entry.counter)
         elif ready_at is None or raised or ready_at < entry.ready_at:
             entry.ready_at = None if ready_at is None else min(ready_at, entry.ready_at)
             self._settle(entry)
@@ -180,7 +224,7 @@ class PriorityQueue(Generic[K]):
     def _settle(self, entry: Entry[K]) -> None:
         """Puts an entry that is not ready yet where its ready time says."""
         if entry.ready_at is not None:
-            self._waiting.put(entry, (entry.ready_at, -entry.priority, entry.counter))
+            self._waiting.put(entry, entry.ready_at, -entry.priority, entry.counter)
             self._arm()
             return
         if entry.place is not None:
@@ -188,11 +232,11 @@ class PriorityQueue(Generic[K]):
         entry.ready_since = self._clock()
         self._ready_count += 1
         self._metrics.became_ready(entry.priority)
-        if entry.item not in self._processing:
+        if not self._is_locked(entry.item):
             self._offer(entry)
 
     def _offer(self, entry: Entry[K]) -> None:
-        self._ready.put(entry, (-entry.priority, entry.counter))
+        self._ready.put(entry, -entry.priority, entry.counter)
         self._wake_getter()
 
     def _hand_out(self, entry: Entry[K]) -> tuple[K, int]:
@@ -220,7 +264,10 @@ class PriorityQueue(Generic[K]):
         # Event loops round timers, uvloop to milliseconds: the time that the timer was set for has come in any case.
         now = max(asyncio.get_running_loop().time(), self._timer_at)
         self._timer = None
-        while (entry := self._waiting.first()) is not None and entry.ready_at is not None and entry.ready_at <= now:
+        for _ in range(_RELEASED_AT_ONCE):
+            entry = self._waiting.first()
+            if entry is None or entry.ready_at is None or entry.ready_at > now:
+                break
             entry.ready_at = None
             entry.counter = next(self._counter)
             self._settle(entry)

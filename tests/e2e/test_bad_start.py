@@ -78,6 +78,16 @@ def test_a_taken_port_is_one_line_that_names_the_flag(flag: str, control_plane: 
     assert ended.stderr.count("\n") == 1, ended.stderr
 
 
+def test_a_missing_certificate_is_one_line_that_names_flag_and_file(
+    control_plane: ControlPlane, tmp_path: Path
+) -> None:
+    ended = run(f"--kubeconfig={control_plane.kubeconfig}", "--metrics-secure", f"--metrics-cert-path={tmp_path}")
+    assert ended.returncode == 1
+    assert "--metrics-cert-path" in ended.stderr
+    assert f"{tmp_path}/tls.crt: No such file or directory" in ended.stderr
+    assert ended.stderr.count("\n") == 1, ended.stderr
+
+
 def test_a_missing_crd_leaves_it_unready_with_the_way_out_until_it_is_installed(tmp_path: Path) -> None:
     with ControlPlane() as plane, OperatorProcess(plane.kubeconfig, tmp_path) as operator:
         operator.process.wait_until(

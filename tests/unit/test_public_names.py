@@ -31,15 +31,19 @@ def names_imported_for_type_checkers(module: ModuleType) -> dict[str, str]:
 
 def test_the_front_page_exports_what_a_main_needs_and_no_more() -> None:
     assert controller_runtime.__all__ == [
+        "APIStruct",
         "AiohttpTransport",
         "Cache",
         "Client",
+        "Condition",
         "ControllerBuilder",
         "ControllerOptions",
         "EventRecorder",
         "Group",
+        "InformerOptions",
         "LeaderElection",
         "Manager",
+        "MetricsServerOptions",
         "NamespacedName",
         "Object",
         "ObjectMeta",
@@ -49,11 +53,17 @@ def test_the_front_page_exports_what_a_main_needs_and_no_more() -> None:
         "RestConfig",
         "Result",
         "Runnable",
+        "Selector",
         "TerminalError",
+        "add_finalizer",
+        "as_reconciler",
         "load_config",
         "metadata_of",
         "patch_status",
+        "remove_finalizer",
         "run_until_signal",
+        "set_condition",
+        "set_controller_reference",
     ]
 
 

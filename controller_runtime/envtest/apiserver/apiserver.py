@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -21,13 +22,13 @@ from controller_runtime.envtest.apiserver.writer import Writer, timestamp
 
 
 class APIServer:
-    """A server without sockets: `dispatcher` answers requests, `run` keeps its controllers going.
+    """A server without sockets: `dispatcher` answers requests, `run` or `settle` keeps its controllers going.
 
     Args:
         tokens: users by bearer token.
         disk: keeps objects across restarts; None for memory alone.
         history: how many writes watches may go back.
-        clock: the wall clock as metav1.Time.
+        clock: seconds since the epoch, for timestamps and the end of tokens.
         signing_key: signs tokens of ServiceAccounts; None makes one, and tokens end with this process.
     """
 
@@ -37,25 +38,29 @@ class APIServer:
         *,
         disk: Disk | None = None,
         history: int = HISTORY,
-        clock: Callable[[], str] = timestamp,
+        clock: Callable[[], float] = time.time,
         signing_key: bytes | None = None,
     ) -> None:
         self.store = Store(disk, history=history)
-        registry = Registry()
+        self.registry = registry = Registry()
         registry.add(builtin_types(self._stored_services))
-        writer = Writer(self.store, clock=clock)
-        self._definitions = DefinitionController(self.store, registry, writer, clock=clock)
+
+        def now() -> str:
+            return timestamp(clock())
+
+        writer = Writer(self.store, clock=now)
+        self._definitions = DefinitionController(self.store, registry, writer, clock=now)
         self._namespaces = NamespaceController(self.store, registry, writer)
         self._collector = GarbageCollector(self.store, registry, writer)
         self._aggregation = AggregationController(self.store, registry, writer)
         self.dispatcher = Dispatcher(
             self.store,
             registry,
-            Authenticator(tokens, self.store, signing_key),
+            Authenticator(tokens, self.store, signing_key, clock),
             Authorizer(self.store),
             writer,
             self._definitions.settle,
-            clock=clock,
+            clock=now,
         )
         self._namespaces.bootstrap()
         bootstrap(self.store, registry, writer)
@@ -69,3 +74,11 @@ class APIServer:
         async with asyncio.TaskGroup() as tasks:
             for controller in (self._definitions, self._namespaces, self._collector, self._aggregation):
                 tasks.create_task(controller.run())
+
+    def settle(self) -> None:
+        """Does at once what `run` would do in time, for whoever has no task for it."""
+        self._aggregation.settle()
+        while True:
+            self._definitions.settle()
+            if not (self._namespaces.settle() | self._collector.settle()):
+                return

@@ -64,6 +64,14 @@ class GarbageCollector:
                 await asyncio.sleep(0)
             self._wake.clear()
 
+    def settle(self) -> bool:
+        """Does at once what is due; returns whether anything was."""
+        any_due = bool(self._due)
+        while self._due:
+            node, _ = self._due.popitem(last=False)
+            self._process(node)
+        return any_due
+
     # What writes make due
 
     def _observe(self, event: Event) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Final
 
 import msgspec
@@ -36,6 +37,7 @@ from controller_runtime.envtest.apiserver.openapi import OpenAPI
 from controller_runtime.envtest.apiserver.patches import json_patch, merge_patch, strategic_merge_patch
 from controller_runtime.envtest.apiserver.presentation import present
 from controller_runtime.envtest.apiserver.rbac import Authorizer, Escalation
+from controller_runtime.envtest.apiserver.rbac.attributes import Attributes
 from controller_runtime.envtest.apiserver.rbac.requests import attributes_of
 from controller_runtime.envtest.apiserver.reader import Reader, list_options
 from controller_runtime.envtest.apiserver.requests import (
@@ -54,7 +56,7 @@ from controller_runtime.envtest.apiserver.reviews import REVIEW_TYPES, TOKEN_REQ
 from controller_runtime.envtest.apiserver.routes import Target, check_route, resource_type, target_of
 from controller_runtime.envtest.apiserver.scale import Scale
 from controller_runtime.envtest.apiserver.store import Key, Store
-from controller_runtime.envtest.apiserver.writer import Writer, Written, timestamp
+from controller_runtime.envtest.apiserver.writer import WriteOptions, Writer, Written, timestamp
 
 JSON_PATCH: Final = "application/json-patch+json"
 MERGE_PATCH: Final = "application/merge-patch+json"
@@ -265,10 +267,21 @@ class Dispatcher:
 
     def _update(self, type_: ResourceType, key: Key, request: Request, subresource: str) -> Response:
         negotiate(request.accept)
-        options = write_options(request, "UpdateOptions")
+        options = self._may_create(write_options(request, "UpdateOptions"), type_, key, request)
         obj = object_body(type_, request, options.validation)
         self._escalation.check(request.user, type_, key, obj)
         return self._written(type_, request, self._writer.update(type_, key, obj, options, subresource))
+
+    def _may_create(self, options: WriteOptions, type_: ResourceType, key: Key, request: Request) -> WriteOptions:
+        """Options of a write that may turn out to create: it then needs the right to that as well."""
+        asked = Attributes(request.user, "create", type_.group, type_.plural, "", key.namespace, key.name)
+
+        def admit() -> None:
+            decision = self._authorizer.decide(asked)
+            if not decision.allowed:
+                raise asked.refusal(decision.reason)
+
+        return replace(options, admit_create=admit)
 
     def _patch(self, type_: ResourceType, key: Key, request: Request, subresource: str) -> Response:
         patch_type = request.headers.get("content-type", "").partition(";")[0]
@@ -298,6 +311,7 @@ class Dispatcher:
 
     def _apply(self, type_: ResourceType, key: Key, request: Request, subresource: str) -> Response:
         options = write_options(request, "PatchOptions", is_apply=True)
+        options = self._may_create(options, type_, key, request)
         try:
             applied, repeated = decode(request.body, "application/yaml", strict=options.validation != "Ignore")
         except DecodeError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -37,7 +38,7 @@ def _builtin_type(kind: BuiltinKind, versions: Mapping[str, ResourceType]) -> Re
         singular=kind.singular,
         list_kind=kind.list_kind,
         namespaced=kind.namespaced,
-        schema=compile_schema(kind.schema, COMPONENTS),
+        schema=_builtin_schema(kind.component),
         coerce=kind.coerce,
         empty=_empty(kind),
         strategy=kind.strategy,
@@ -55,6 +56,12 @@ def _builtin_type(kind: BuiltinKind, versions: Mapping[str, ResourceType]) -> Re
         verbs=kind.verbs,
         selectable_fields=kind.selectable,
     )
+
+
+@functools.cache
+def _builtin_schema(component: str) -> Schema:
+    """The same for all servers of a process: tests make one each, and this would be half of its cost."""
+    return compile_schema(COMPONENTS[component], COMPONENTS)
 
 
 def _empty(kind: BuiltinKind) -> dict[str, Any]:

@@ -71,6 +71,13 @@ class NamespaceController:
                 self._process(self._due.pop())
                 await asyncio.sleep(0)
 
+    def settle(self) -> bool:
+        """Does at once what is due; returns whether anything was."""
+        any_due = bool(self._due)
+        while self._due:
+            self._process(self._due.pop())
+        return any_due
+
     def _observe(self, event: Event) -> None:
         if event.resource == "namespaces":
             if event.type == "DELETED":

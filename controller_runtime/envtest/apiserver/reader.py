@@ -13,6 +13,14 @@ from typing import Any, Final
 
 import msgspec
 
+from controller_runtime.apimachinery.selectors import (
+    FieldRequirement,
+    FieldSelector,
+    LabelSelector,
+    SelectorError,
+    parse_fields,
+    parse_labels,
+)
 from controller_runtime.envtest.apiserver import forms
 from controller_runtime.envtest.apiserver.errors import (
     FieldError,
@@ -27,18 +35,13 @@ from controller_runtime.envtest.apiserver.errors import (
 from controller_runtime.envtest.apiserver.exchange import Query, Request, Response, StreamResponse
 from controller_runtime.envtest.apiserver.negotiation import negotiate
 from controller_runtime.envtest.apiserver.resources import ResourceType
-from controller_runtime.envtest.apiserver.selectors import (
-    FieldRequirement,
-    FieldSelector,
-    LabelSelector,
-    SelectorError,
-    parse_fields,
-    parse_labels,
-)
 from controller_runtime.envtest.apiserver.store import CompactedError, Event, Key, Record, Store, Watcher, record_of
 
 BOOKMARK_SECONDS: Final = 60.0
 """Between two bookmarks of an idle watch."""
+_EARLY_SECONDS: Final = 0.001
+"""A loop may fire a timer before its time, by its clock's resolution. What is due so soon is due: virtual time, which
+passes only while nothing is due, would never reach it."""
 _LEAST_WATCH_SECONDS: Final = 1800  # where the client names none: up to twice that, as the real server
 
 _TOO_OLD_LIST = "The resourceVersion for the provided list is too old."
@@ -367,14 +370,14 @@ class Reader:
     async def _changes(self, watch: _Watch, watcher: Watcher, until: float) -> AsyncIterator[bytes]:
         loop = asyncio.get_running_loop()
         next_bookmark = loop.time() + BOOKMARK_SECONDS
-        while (left := until - loop.time()) > 0:
+        while (left := until - loop.time()) > _EARLY_SECONDS:
             await watcher.wait(min(left, next_bookmark - loop.time()) if watch.options.bookmarks else left)
             lines = [line for event in watcher.take() if event.revision > watch.since and (line := watch.line(event))]
             if lines:
                 yield b"".join(lines)
             if watcher.closed:
                 return
-            if watch.options.bookmarks and loop.time() >= next_bookmark:
+            if watch.options.bookmarks and next_bookmark - loop.time() <= _EARLY_SECONDS:
                 next_bookmark = loop.time() + BOOKMARK_SECONDS
                 yield watch.form.bookmark(self._store.revision)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, TypeAlias
 
+from controller_runtime.apimachinery.selectors import SelectorError, parse_fields, parse_labels
 from controller_runtime.envtest.apiserver import managedfields
 from controller_runtime.envtest.apiserver.auth import Authenticator
 from controller_runtime.envtest.apiserver.builtin import COMPONENTS
@@ -25,7 +26,6 @@ from controller_runtime.envtest.apiserver.exchange import User
 from controller_runtime.envtest.apiserver.rbac import Attributes, Authorizer
 from controller_runtime.envtest.apiserver.resources import ResourceType
 from controller_runtime.envtest.apiserver.schema import compile_schema
-from controller_runtime.envtest.apiserver.selectors import SelectorError, parse_fields, parse_labels
 from controller_runtime.envtest.apiserver.store import Key, Record, Store
 from controller_runtime.envtest.apiserver.strategy import Strategy
 from controller_runtime.envtest.apiserver.tokens import AUDIENCES, InvalidTokenError

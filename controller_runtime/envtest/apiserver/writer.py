@@ -59,6 +59,8 @@ class WriteOptions:
     force: bool = False
     warn: Callable[[str], None] = lambda _: None
     """Takes what the client should know."""
+    admit_create: Callable[[], None] = lambda: None
+    """Asked before an object is created; refuses by a StatusError, for an update or an apply that may not create."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +87,10 @@ class Written:
     """Whether it is gone, and not only marked for deletion."""
 
 
-def timestamp() -> str:
-    """The wall clock as metav1.Time."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+def timestamp(seconds: float | None = None) -> str:
+    """A moment as metav1.Time: seconds since the epoch, or now by the wall clock."""
+    moment = datetime.now(UTC) if seconds is None else datetime.fromtimestamp(seconds, UTC)
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 class Writer:
@@ -140,6 +143,7 @@ class Writer:
         type_.strategy.canonicalize(stored)
         for text in type_.strategy.warnings(stored):
             options.warn(text)
+        options.admit_create()
         if self._store.get(type_.storage, key) is not None:
             raise already_exists(type_.group, type_.plural, key.name)
         return Written(self._put(type_, key, stored, options), created=True)

@@ -165,7 +165,8 @@ async def test_a_kind_whose_definition_comes_and_goes(
         await optional.wait_synced()
         assert optional.informer(Gadget).absent
         await logs.until("cannot follow the kind")
-        ((_, error),) = required.unsynced()
+        (informer,) = required.unsynced()
+        error = informer.last_error
         assert error is not None
         assert isinstance(error.cause, NotFoundError)
         assert "install its CustomResourceDefinition gadgets.cache.example.com with version v1" in str(error)

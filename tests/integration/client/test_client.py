@@ -7,7 +7,7 @@ import contextlib
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import msgspec
 import pytest
@@ -19,12 +19,10 @@ from controller_runtime.apimachinery import (
     NamespacedName,
     Object,
     ObjectMeta,
-    Resource,
     decode,
     metadata_of,
     set_condition,
 )
-from controller_runtime.apimachinery.meta import APIStruct
 from controller_runtime.client import (
     AiohttpTransport,
     AlreadyExistsError,
@@ -42,39 +40,11 @@ from controller_runtime.client import (
     patch_status,
 )
 from controller_runtime.envtest import ControlPlane
+from tests.integration.client.kinds import Unserved, Widget, WidgetSpec, WidgetStatus
 
 pytestmark = pytest.mark.integration
 
 SecretMetadata = metadata_of(Secret)
-
-
-class WidgetSpec(APIStruct, frozen=True, kw_only=True, gc=False):
-    """What is wished for."""
-
-    size: int = 0
-
-
-class WidgetStatus(APIStruct, frozen=True, kw_only=True, gc=False):
-    """What is."""
-
-    conditions: tuple[Condition, ...] = ()
-
-
-class Widget(Object, frozen=True, kw_only=True, gc=False):
-    """The kind of widgets.yaml."""
-
-    resource: ClassVar[Resource] = Resource(group="client.example.com", version="v1", kind="Widget", plural="widgets")
-
-    spec: WidgetSpec = msgspec.field(default_factory=WidgetSpec)
-    status: WidgetStatus = msgspec.field(default_factory=WidgetStatus)
-
-
-class Unserved(Object, frozen=True, kw_only=True, gc=False):
-    """A kind whose CRD nobody installed."""
-
-    resource: ClassVar[Resource] = Resource(
-        group="absent.example.com", version="v1", kind="Unserved", plural="unserved"
-    )
 
 
 def secret(namespace: str, name: str = "a", **data: bytes) -> Secret:
@@ -230,9 +200,9 @@ async def test_status_is_written_apart_from_the_rest(client: Client, kube_namesp
     widget = await client.create(Widget(metadata=ObjectMeta(name="a", namespace=kube_namespace)))
     ready = set_condition((), Condition(type="Ready", status="True", reason="Test"))
     wanted = msgspec.structs.replace(widget, spec=WidgetSpec(size=7), status=WidgetStatus(conditions=ready))
-    written = await client.update_status(wanted)
+    written = await client.status.update(wanted)
     assert (written.spec.size, written.status.conditions) == (0, ready)
-    applied = await client.apply_status(Widget, widget.key, {"status": {"conditions": []}}, force=True)
+    applied = await client.status.apply(Widget, widget.key, {"status": {"conditions": []}}, force=True)
     assert applied.status.conditions == ()
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from controller_runtime.envtest import ControlPlane
 from tests.integration.conformance.conftest import GROUP, STRANGER, Place, configmap
-from tests.integration.conformance.rest import Api
+from tests.integration.conformance.rest import Api, eventually
 
 TOKEN_REVIEWS = "/apis/authentication.k8s.io/v1/tokenreviews"
 SUBJECT_REVIEWS = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
@@ -89,6 +89,35 @@ def test_verbs_are_those_of_the_request(stranger: Api, place: Place) -> None:
         "patch": stranger.patch(f"{collection}/a", {}),
     }
     assert {verb(answer.verdict[2]): answer.status for answer in answers.values()} == dict.fromkeys(answers, 403)
+
+
+@pytest.mark.parametrize("method", [pytest.param("apply", id="apply"), pytest.param("put", id="update")])
+def test_a_write_that_would_create_needs_that_right_too(api: Api, stranger: Api, place: Place, method: str) -> None:
+    leases = f"/apis/coordination.k8s.io/v1/namespaces/{place.namespace}/leases"
+    lease = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": "a"}, "spec": {}}
+    changing = {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["patch", "update"]}
+    grant(api, place, "changer", changing)
+    eventually(lambda: stranger.patch(f"{leases}/a", {}), lambda answer: answer.status == 404)
+    write = getattr(stranger, method)
+    answer = write(f"{leases}/a", lease)
+    where = f'in API group "coordination.k8s.io" in the namespace "{place.namespace}"'
+    text = f'leases.coordination.k8s.io "a" is forbidden: User "{STRANGER}" cannot create resource "leases" {where}'
+    assert answer.verdict == (403, "Forbidden", text)
+    assert answer.body["details"] == {"name": "a", "group": "coordination.k8s.io", "kind": "leases"}
+    # What is no object is refused as that first.
+    wrong = {**lease, "spec": {"leaseDurationSeconds": -1}}
+    assert write(f"{leases}/a", wrong).verdict[:2] == (422, "Invalid")
+    grant(api, place, "creator", {**changing, "verbs": ["create"]})
+    eventually(lambda: write(f"{leases}/a", lease), lambda answer: answer.status == 201)
+
+
+def grant(api: Api, place: Place, name: str, rule: dict[str, Any]) -> None:
+    """Give the stranger a right in the place; the real server may notice later."""
+    rbac = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{place.namespace}"
+    api.create(f"{rbac}/roles", {"metadata": {"name": name}, "rules": [rule]})
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name}
+    subject = {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": STRANGER}
+    api.create(f"{rbac}/rolebindings", {"metadata": {"name": name}, "roleRef": role, "subjects": [subject]})
 
 
 def test_a_subresource_is_named(stranger: Api, place: Place) -> None:

@@ -186,5 +186,5 @@ async def test_no_condition_of_another_writer_is_lost(lab: Lab) -> None:
 async def test_a_status_changed_by_hand_is_put_right(lab: Lab) -> None:
     await lab.client.create(ipxe(lab, "m"))
     config = await lab.until(IPXEBootConfig, "m", is_ready)
-    await lab.client.patch_status(IPXEBootConfig, config.key, {"status": {"state": "Error", "conditions": None}})
+    await lab.client.status.patch(IPXEBootConfig, config.key, {"status": {"state": "Error", "conditions": None}})
     await lab.until(IPXEBootConfig, "m", is_ready)

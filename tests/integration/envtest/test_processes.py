@@ -56,6 +56,27 @@ def test_a_child_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
             child.wait()
 
 
+def test_a_process_that_a_signal_ends_while_it_starts_its_first_child_does_end(tmp_path: Path) -> None:
+    code = (
+        "import signal, sys, threading\n"
+        "from pathlib import Path\n"
+        "from controller_runtime.envtest.processes import ChildProcess\n"
+        "start = threading.Thread.start\n"
+        "def interrupted(thread):\n"
+        "    start(thread)\n"
+        "    signal.raise_signal(signal.SIGTERM)\n"  # as one that comes at that moment
+        "threading.Thread.start = interrupted\n"
+        "signal.signal(signal.SIGTERM, lambda *_: sys.exit(3))\n"
+        f"child = ChildProcess([sys.executable, '-c', {WAIT!r}], log=Path(sys.argv[1]))\n"
+        "try:\n"
+        "    child.start()\n"
+        "finally:\n"
+        "    child.kill()\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", code, tmp_path / "log"], timeout=30, check=False)
+    assert ended.returncode == 3
+
+
 def test_a_child_is_not_started_when_its_parent_has_ended_already() -> None:
     wrapper = Path(sys.modules[ChildProcess.__module__].__file__ or "").with_name("_exec_bound.py")
     nobody = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)

@@ -73,3 +73,43 @@ def test_a_session_shares_one_control_plane_with_the_options_of_its_conftest(tmp
     )
     done = run_pytest(tmp_path, test)
     assert "2 passed in" in done.stdout, done.stdout
+
+
+def test_each_test_has_its_own_faults_and_its_own_server_in_memory(tmp_path: Path) -> None:
+    test = (
+        "import asyncio\n"
+        "import pytest\n"
+        "from controller_runtime.client import AiohttpTransport, ApiRequest\n"
+        "NAMESPACES = ApiRequest(method='GET', path='/api/v1/namespaces')\n"
+        "@pytest.mark.parametrize('number', [1, 2])\n"
+        "def test_in_memory(number, in_memory_api, interceptor):\n"
+        "    in_memory_api.create_namespace('lab')\n"
+        "    interceptor.fail('list', 403)\n"
+        "    assert asyncio.run(interceptor.send(NAMESPACES)).status == 403\n"
+        "    assert len(interceptor.calls) == 1\n"
+        "@pytest.mark.parametrize('number', [1, 2])\n"
+        "def test_on_sockets(number, fault_proxy):\n"
+        "    fault_proxy.fail('list', 403, probability=1.0)\n"
+        "    async def ask():\n"
+        "        transport = AiohttpTransport(fault_proxy.config)\n"
+        "        try:\n"
+        "            return (await transport.send(NAMESPACES)).status\n"
+        "        finally:\n"
+        "            await transport.close()\n"
+        "    assert asyncio.run(ask()) == 403\n"
+        "    assert len(fault_proxy.calls) == 1\n"
+    )
+    plugin = ("-p", "controller_runtime.envtest.pytest_plugin")
+    done = run_pytest(tmp_path, test, *plugin, PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")  # no other plug-in is needed
+    assert "4 passed in" in done.stdout, done.stdout
+
+
+def test_the_plug_in_loads_nothing_for_tests_that_do_not_ask_for_it(tmp_path: Path) -> None:
+    test = (
+        "import sys\n"
+        "def test_it(request):\n"
+        "    assert request.getfixturevalue('control_plane_options')\n"
+        "    assert not {'aiohttp', 'controller_runtime.client', 'msgspec'} & set(sys.modules)\n"
+    )
+    done = run_pytest(tmp_path, test)
+    assert "1 passed in" in done.stdout, done.stdout

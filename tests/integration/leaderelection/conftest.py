@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AbstractAsyncContextManager
 
 import pytest
 
@@ -31,12 +30,17 @@ LEASE_NAME = "lock"
 
 
 class Cable:
-    """A transport whose requests fail once it is cut, and whose answers a test can wait for."""
+    """A transport whose requests fail once it is cut, and whose answers a test can wait for.
+
+    Attributes:
+        statuses: status code of each answer.
+        watching: set once a watch has brought something.
+    """
 
     def __init__(self, inner: Transport) -> None:
         self.is_cut = False
         self.statuses: list[int] = []
-        """Status code of each answer."""
+        self.watching = asyncio.Event()
         self._inner = inner
         self._changed = asyncio.Event()
 
@@ -56,29 +60,45 @@ class Cable:
                 self._changed.clear()
                 await self._changed.wait()
 
-    def stream(self, request: ApiRequest) -> AbstractAsyncContextManager[ApiStream]:
-        return self._inner.stream(request)
+    @contextlib.asynccontextmanager
+    async def stream(self, request: ApiRequest) -> AsyncIterator[ApiStream]:
+        async with self._inner.stream(request) as stream:
+            yield _Overheard(stream, self.watching)
 
     async def close(self) -> None:
         await self._inner.close()
 
 
+class _Overheard:
+    """A stream that says when something has come out of it."""
+
+    def __init__(self, inner: ApiStream, heard: asyncio.Event) -> None:
+        self.status = inner.status
+        self.headers = inner.headers
+        self._inner = aiter(inner)
+        self._heard = heard
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        chunk = await anext(self._inner)
+        self._heard.set()
+        return chunk
+
+
 class Replica:
     """An elector on its own connection; its work notes when it starts and ends."""
 
-    def __init__(self, transport: Transport, namespace: str, identity: str, recorder: EventRecorder | None) -> None:
+    def __init__(
+        self, transport: Transport, namespace: str, identity: str, recorder: EventRecorder | None, **times: float
+    ) -> None:
         self.cable = Cable(transport)
         self.client = Client(self.cable)
         self.running = asyncio.Event()
         self.ended = asyncio.Event()
-        options = LeaderElection(
-            name=LEASE_NAME,
-            namespace=namespace,
-            identity=identity,
-            lease_duration=4,
-            renew_deadline=3,
-            retry_period=0.3,
-        )
+        times = times or {"lease_duration": 4, "renew_deadline": 3, "retry_period": 0.3}
+        options = LeaderElection(name=LEASE_NAME, namespace=namespace, identity=identity, **times)
         self.elector = LeaderElector(self.client, options, recorder=recorder)
         self.task = asyncio.create_task(self.elector.run(self.work))
 
@@ -125,10 +145,10 @@ async def start(control_plane: ControlPlane, kube_namespace: str) -> AsyncIterat
     """Starts replicas, as admin or as another user, and stops them in the end."""
     replicas: list[Replica] = []
 
-    async def make(identity: str, *, user: str = "", recorder: EventRecorder | None = None) -> Replica:
+    async def make(identity: str, *, user: str = "", recorder: EventRecorder | None = None, **times: float) -> Replica:
         kubeconfig = control_plane.kubeconfig_for(user) if user else control_plane.kubeconfig
         transport = AiohttpTransport(await load_config(str(kubeconfig)))
-        replicas.append(Replica(transport, kube_namespace, identity, recorder))
+        replicas.append(Replica(transport, kube_namespace, identity, recorder, **times))
         return replicas[-1]
 
     yield make

@@ -1,4 +1,4 @@
-"""config/rbac/role.yaml: the operator gets what it needs and nothing else."""
+"""config/rbac: the operator gets what it needs and nothing else."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_events_are_written_and_never_read() -> None:
 
 def test_leases_are_the_namespaces_own() -> None:
     assert set(rights(ROLES["Role"])) == {
-        ("coordination.k8s.io", "leases", verb) for verb in ("create", "get", "update")
+        ("coordination.k8s.io", "leases", verb) for verb in ("create", "get", "update", "watch")
     }
     assert verbs("ClusterRole", "coordination.k8s.io", "leases") == set()
 
@@ -58,3 +58,25 @@ def test_nothing_is_granted_beyond_the_resources_named_here() -> None:
     named |= {(kind.resource.group, kind.resource.plural + part) for kind in KINDS for part in ("", "/status")}
     assert {right[:2] for right in rights(ROLES["ClusterRole"])} == named
     assert ROLES.keys() == {"ClusterRole", "Role"}
+
+
+@pytest.mark.parametrize(
+    ("file", "rules"),
+    [
+        pytest.param(
+            "metrics_auth_role.yaml",
+            [
+                {"apiGroups": ["authentication.k8s.io"], "resources": ["tokenreviews"], "verbs": ["create"]},
+                {"apiGroups": ["authorization.k8s.io"], "resources": ["subjectaccessreviews"], "verbs": ["create"]},
+            ],
+            id="the operator asks who scrapes",
+        ),
+        pytest.param(
+            "metrics_reader_role.yaml", [{"nonResourceURLs": ["/metrics"], "verbs": ["get"]}], id="a scraper scrapes"
+        ),
+    ],
+)
+def test_roles_for_the_metrics_grant_just_that(file: str, rules: list[dict[str, Any]]) -> None:
+    role = yaml.safe_load((ROOT / "config" / "rbac" / file).read_text(encoding="utf-8"))
+    assert role["kind"] == "ClusterRole"
+    assert role["rules"] == rules

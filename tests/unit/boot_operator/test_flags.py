@@ -1,10 +1,15 @@
 """The command line: forms and defaults of the Go operator."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from boot_operator.flags import CONTROLLERS, Options, StandaloneOptions, parse, parse_standalone
+from boot_operator.flags import CONTROLLERS, Options, StandaloneOptions, in_flags, parse, parse_standalone
+from controller_runtime.certificates import CertificateError
+from controller_runtime.client import ConfigError, load_config
+from controller_runtime.envtest import InMemoryAPI
+from controller_runtime.manager import ListenError, Manager, MetricsServerOptions
 
 
 def options(*arguments: str, **environment: str) -> Options:
@@ -18,6 +23,7 @@ def test_the_defaults_are_the_go_operators() -> None:
     assert found.boot_server_address == ":8082"
     assert found.image_proxy_server_address == ":8083"
     assert found.metrics_secure is True
+    assert (found.metrics_cert_path, found.metrics_cert_name, found.metrics_cert_key) == (None, "tls.crt", "tls.key")
     assert found.leader_elect is False
     assert found.controllers == frozenset(CONTROLLERS)
     assert found.max_staleness == 600
@@ -114,6 +120,21 @@ def test_the_service_url_comes_from_the_flag_or_the_environment(
     assert options(*arguments, **environment).ipxe_service_url == expected
 
 
+def test_the_metrics_take_their_certificate_from_where_it_is_said_to_be() -> None:
+    found = options("--metrics-cert-path=/tls", "--metrics-cert-name=a.crt", "--metrics-cert-key", "a.key")
+    assert (found.metrics_cert_path, found.metrics_cert_name, found.metrics_cert_key) == (
+        Path("/tls"),
+        "a.crt",
+        "a.key",
+    )
+    assert found.without_effect == ()
+
+
+def test_debug_pages_are_served_where_they_are_asked_for_alone() -> None:
+    assert options().debug_bind_address == "0"
+    assert options("--debug-bind-address=127.0.0.1:6060").debug_bind_address == "127.0.0.1:6060"
+
+
 def test_controllers_of_the_go_operator_that_are_not_here_yet_are_accepted_and_named() -> None:
     found = options("--controllers=ipxebootconfig,serverbootconfigpxe")
     assert found.controllers == {"ipxebootconfig"}
@@ -179,3 +200,35 @@ def test_a_wrong_flag_of_a_lab_is_one_line(
     assert reason in words
     assert words.endswith("; see boot-operator standalone --help\n")
     assert words.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "flag"),
+    [
+        pytest.param({"health_probe_bind_address": "x"}, "--health-probe-bind-address", id="probes"),
+        pytest.param({"debug_bind_address": "x"}, "--debug-bind-address", id="debug"),
+        pytest.param(
+            {"metrics_server": MetricsServerOptions(bind_address="x")}, "--metrics-bind-address", id="metrics"
+        ),
+        pytest.param(
+            {
+                "metrics_server": MetricsServerOptions(
+                    bind_address="127.0.0.1:0", secure_serving=True, cert_dir=Path("/nowhere")
+                )
+            },
+            "--metrics-cert-path",
+            id="certificate",
+        ),
+    ],
+)
+async def test_messages_of_the_library_name_the_flags(arguments: dict[str, Any], flag: str) -> None:
+    with pytest.raises((ListenError, CertificateError)) as error:
+        Manager(InMemoryAPI().transport(), **arguments)
+    assert f"({flag})" in in_flags(str(error.value))
+    assert "--" not in str(error.value)
+
+
+async def test_a_missing_kubeconfig_is_named_with_the_flag(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as error:
+        await load_config(str(tmp_path / "missing"))
+    assert "(from --kubeconfig) does not exist" in in_flags(str(error.value))

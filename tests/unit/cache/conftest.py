@@ -11,21 +11,29 @@ import structlog
 
 from controller_runtime.cache import Cache, Informer
 from controller_runtime.client import Client
+from controller_runtime.envtest.in_memory import InMemoryAPI
+from controller_runtime.envtest.interceptor import Interceptor
 from tests.unit.cache.kinds import Gadget, Planet
-from tests.unit.cache.memory_api import MemoryApi
 
 # looptime asks for the current event loop in every test, and Python 3.11 then makes one that nobody closes.
 asyncio.set_event_loop(None)
 
 
 @pytest.fixture
-def api() -> MemoryApi:
-    return MemoryApi(Gadget, Planet)
+def server() -> InMemoryAPI:
+    """The cluster."""
+    return InMemoryAPI(Gadget, Planet, namespaces=["lab", "prod", "other"])
 
 
 @pytest.fixture
-def client(api: MemoryApi) -> Client:
-    return Client(api)
+def net(server: InMemoryAPI) -> Interceptor:
+    """The way there; what it answers or breaks goes to the caller at once."""
+    return Interceptor(server.transport(), retries=False)
+
+
+@pytest.fixture
+def client(net: Interceptor) -> Client:
+    return Client(net)
 
 
 @pytest.fixture

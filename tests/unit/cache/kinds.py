@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Iterable
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -31,3 +32,8 @@ class Planet(Object, frozen=True, kw_only=True, gc=False):
     resource: ClassVar[Resource] = Resource(
         group="example.com", version="v1", kind="Planet", plural="planets", namespaced=False
     )
+
+
+def size_spec(size: int, tags: Iterable[str] = ()) -> dict[str, Any]:
+    """The spec of a Gadget."""
+    return {"size": size, "tags": list(tags)}

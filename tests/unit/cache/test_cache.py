@@ -9,8 +9,11 @@ import pytest
 from controller_runtime.apimachinery import NamespacedName, metadata_of
 from controller_runtime.cache import Cache, IndexConflictError, InformerStoppedError, NotCachedError, UnknownIndexError
 from controller_runtime.client import Client
-from tests.unit.cache.kinds import Gadget, Planet
-from tests.unit.cache.memory_api import Answer, MemoryApi, size_spec
+from controller_runtime.envtest.faults import Failure
+from controller_runtime.envtest.in_memory import InMemoryAPI
+from controller_runtime.envtest.interceptor import Interceptor
+from tests.unit.cache.faults import FORBIDDEN, NOT_SERVED, plan
+from tests.unit.cache.kinds import Gadget, Planet, size_spec
 from tests.unit.cache.observers import running, settle
 
 pytestmark = pytest.mark.looptime
@@ -20,13 +23,15 @@ def size_of(obj: Gadget) -> list[str]:
     return [str(obj.spec.size)]
 
 
-async def test_reads_answer_from_memory_with_the_shared_objects(api: MemoryApi, cache: Cache) -> None:
+async def test_reads_answer_from_memory_with_the_shared_objects(
+    server: InMemoryAPI, net: Interceptor, cache: Cache
+) -> None:
     cache.index(Gadget, "size", size_of)
-    api.create(Gadget, "a", "lab", spec=size_spec(1))
-    api.create(Gadget, "b", "prod", spec=size_spec(1))
+    server.create(Gadget, "a", "lab", spec=size_spec(1))
+    server.create(Gadget, "b", "prod", spec=size_spec(1))
     async with running(cache.start):
         await cache.wait_synced()
-        requests = len(api.requests)
+        requests = len(net.calls)
         found = cache.get(Gadget, NamespacedName("lab", "a"))
         assert found is not None
         assert cache.list(Gadget, namespace="lab") == (found,)
@@ -34,15 +39,17 @@ async def test_reads_answer_from_memory_with_the_shared_objects(api: MemoryApi, 
         assert len(cache.list(Gadget)) == 2
         assert len(cache.by_index(Gadget, "size", "1")) == 2
         assert cache.get(Gadget, NamespacedName("lab", "b")) is None
-        assert len(api.requests) == requests
+        assert len(net.calls) == requests
 
 
-async def test_reads_go_on_while_the_server_is_away_and_after_the_end(api: MemoryApi, cache: Cache) -> None:
+async def test_reads_go_on_while_the_server_is_away_and_after_the_end(
+    server: InMemoryAPI, net: Interceptor, cache: Cache
+) -> None:
     cache.index(Gadget, "size", size_of)
-    api.create(Gadget, "a", "lab", spec=size_spec(1))
+    server.create(Gadget, "a", "lab", spec=size_spec(1))
     async with running(cache.start):
         await cache.wait_synced()
-        api.go_down()
+        net.outage()
         await asyncio.sleep(3600)
         assert len(cache.by_index(Gadget, "size", "1")) == 1
         assert cache.has_synced
@@ -50,7 +57,7 @@ async def test_reads_go_on_while_the_server_is_away_and_after_the_end(api: Memor
 
 
 async def test_reading_a_kind_that_was_not_declared_is_an_error_and_starts_nothing(
-    api: MemoryApi, cache: Cache
+    net: Interceptor, cache: Cache
 ) -> None:
     async with running(cache.start):
         with pytest.raises(NotCachedError, match=r"Gadget is not cached: declare it with Cache\.informer"):
@@ -60,12 +67,12 @@ async def test_reading_a_kind_that_was_not_declared_is_an_error_and_starts_nothi
         with pytest.raises(NotCachedError):
             cache.by_index(Gadget, "size", "1")
         await settle()
-    assert api.requests == []
+    assert net.calls == []
 
 
 async def test_metadata_alone_is_another_kind(cache: Cache) -> None:
     cache.informer(metadata_of(Gadget))
-    with pytest.raises(NotCachedError, match="Gadget is not cached"):
+    with pytest.raises(NotCachedError, match=r"Gadget is not cached.*; only its metadata is: metadata_of\(Gadget\)"):
         cache.list(Gadget)
     assert cache.list(metadata_of(Gadget)) == ()
 
@@ -76,8 +83,8 @@ async def test_one_kind_has_one_informer(cache: Cache) -> None:
     assert cache.informer(Planet).kind is Planet
 
 
-async def test_an_informer_declared_later_starts_at_once(api: MemoryApi, cache: Cache) -> None:
-    api.create(Gadget, "a", "lab", spec=size_spec(4))
+async def test_an_informer_declared_later_starts_at_once(server: InMemoryAPI, cache: Cache) -> None:
+    server.create(Gadget, "a", "lab", spec=size_spec(4))
     async with running(cache.start):
         await settle()
         cache.informer(Gadget)
@@ -87,13 +94,13 @@ async def test_an_informer_declared_later_starts_at_once(api: MemoryApi, cache: 
         assert len(cache.by_index(Gadget, "size", "4")) == 1
 
 
-async def test_waiting_includes_what_is_declared_meanwhile(api: MemoryApi, cache: Cache) -> None:
+async def test_waiting_includes_what_is_declared_meanwhile(net: Interceptor, cache: Cache) -> None:
     cache.informer(Gadget)
     async with running(cache.start):
         waiting = asyncio.ensure_future(cache.wait_synced())
         await asyncio.sleep(0)
         cache.informer(Planet)
-        api.answer_next("list", Answer(500, "InternalError", "not yet"), Answer(500, "InternalError", "not yet"))
+        plan(net, "list", Failure(500, "InternalError", "not yet"), Failure(500, "InternalError", "not yet"))
         await waiting
         assert cache.informer(Planet).has_synced
 
@@ -130,64 +137,85 @@ async def test_an_index_name_can_be_used_once_for_a_kind(cache: Cache) -> None:
         cache.by_index(Gadget, "colour", "red")
 
 
-async def test_unsynced_kinds_are_told_with_their_last_error(api: MemoryApi, cache: Cache) -> None:
+async def test_unsynced_kinds_are_told_with_their_last_error(net: Interceptor, cache: Cache) -> None:
     cache.informer(Gadget)
     cache.informer(Planet)
-    assert [(kind, error) for kind, error in cache.unsynced()] == [(Gadget, None), (Planet, None)]
-    api.forbidden.add(("list", "planets"))
+    assert [(one.kind, one.last_error) for one in cache.unsynced()] == [(Gadget, None), (Planet, None)]
+    refusal = net.fail("list", FORBIDDEN, kind="planets")
     async with running(cache.start):
         await settle()
-        ((kind, error),) = cache.unsynced()
-        assert kind is Planet
-        assert "planets is forbidden" in str(error)
+        (informer,) = cache.unsynced()
+        assert informer.kind is Planet
+        assert "planets" in str(informer.last_error)
         assert not cache.has_synced
-        api.forbidden.clear()
+        refusal.remove()
         await cache.wait_synced()
         assert list(cache.unsynced()) == []
 
 
-async def test_optional_kinds_hold_nobody_up(api: MemoryApi, cache: Cache) -> None:
+async def test_optional_kinds_hold_nobody_up(net: Interceptor, cache: Cache) -> None:
     cache.informer(Gadget, optional=True)
     cache.informer(Planet, optional=True)
-    api.unserved.add("gadgets")
-    api.forbidden.add(("list", "planets"))
+    net.fail("*", NOT_SERVED, kind="gadgets")
+    net.fail("list", FORBIDDEN, kind="planets")
     async with running(cache.start):
         await cache.wait_synced()
         assert list(cache.unsynced()) == []
         assert cache.list(Gadget) == ()
 
 
-async def test_a_kind_cannot_be_both_optional_and_required(cache: Cache) -> None:
-    cache.informer(Gadget, optional=True)
-    assert cache.informer(Gadget).optional
-    with pytest.raises(ValueError, match="Gadget is optional already"):
+@pytest.mark.parametrize(
+    ("declared", "optional"),
+    [
+        pytest.param((None,), False, id="nobody says anything"),
+        pytest.param((None, True), True, id="whoever says anything can do without it"),
+        pytest.param((True, False), False, id="required after optional"),
+        pytest.param((False, True), False, id="optional after required"),
+    ],
+)
+async def test_a_kind_is_optional_unless_somebody_requires_it(
+    cache: Cache, declared: tuple[bool | None, ...], optional: bool
+) -> None:
+    for one in declared:
+        cache.informer(Gadget, optional=one)
+    assert cache.informer(Gadget).optional is optional
+
+
+async def test_a_kind_that_somebody_requires_later_is_waited_for(net: Interceptor, cache: Cache) -> None:
+    refusal = net.fail("list", FORBIDDEN, kind="gadgets")
+    async with running(cache.start):
+        cache.informer(Gadget, optional=True)
+        await cache.wait_synced()
         cache.informer(Gadget, optional=False)
-    cache.informer(Planet)
-    with pytest.raises(ValueError, match="Planet is required already"):
-        cache.informer(Planet, optional=True)
+        assert not cache.has_synced
+        refusal.remove()
+        await cache.wait_synced()
+        assert cache.informer(Gadget).has_synced
 
 
-async def test_the_oldest_contact_is_that_of_the_worst_kind_that_was_ever_listed(api: MemoryApi, cache: Cache) -> None:
+async def test_the_oldest_contact_is_that_of_the_worst_kind_that_was_ever_listed(
+    net: Interceptor, cache: Cache
+) -> None:
     cache.informer(Gadget)
     cache.informer(Planet)
-    api.forbidden.add(("list", "planets"))
+    net.fail("list", FORBIDDEN, kind="planets")
     async with running(cache.start):
         await asyncio.sleep(59)
         assert cache.oldest_contact() == pytest.approx(59, abs=0.1), "no bookmark yet; planets do not count"
         await asyncio.sleep(2)
         assert cache.oldest_contact() == pytest.approx(1, abs=0.1)
-        api.go_down()
+        net.outage()
         await asyncio.sleep(700)
         assert cache.oldest_contact() == pytest.approx(701, abs=0.1)
 
 
-async def test_the_caches_namespaces_limit_namespaced_kinds(api: MemoryApi, client: Client) -> None:
+async def test_the_caches_namespaces_limit_namespaced_kinds(server: InMemoryAPI, client: Client) -> None:
     cache = Cache(client, namespaces=["lab", "lab"])
     cache.informer(Gadget)
     cache.informer(Planet)
-    api.create(Gadget, "a", "lab")
-    api.create(Gadget, "a", "prod")
-    api.create(Planet, "earth")
+    server.create(Gadget, "a", "lab")
+    server.create(Gadget, "a", "prod")
+    server.create(Planet, "earth")
     async with running(cache.start):
         await cache.wait_synced()
         assert [str(obj.key) for obj in cache.list(Gadget)] == ["lab/a"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -11,9 +12,11 @@ import pytest
 from controller_runtime.apimachinery import NamespacedName, Object
 from controller_runtime.cache import Cache, Informer, InformerStoppedError, ObjectsMutatedError
 from controller_runtime.cache.handlers import SLICE
-from controller_runtime.client import ApiRequest, ApiResponse, Client
-from tests.unit.cache.kinds import Gadget
-from tests.unit.cache.memory_api import MemoryApi, size_spec
+from controller_runtime.client import ApiRequest, ApiResponse
+from controller_runtime.envtest.calls import Call
+from controller_runtime.envtest.in_memory import InMemoryAPI
+from controller_runtime.envtest.interceptor import Interceptor
+from tests.unit.cache.kinds import Gadget, size_spec
 from tests.unit.cache.observers import Recorder, running, settle
 
 pytestmark = pytest.mark.looptime
@@ -27,20 +30,22 @@ def recorder(informer: Informer[Gadget]) -> Recorder:
 
 
 async def test_a_handler_hears_of_the_first_list_and_then_of_each_change(
-    api: MemoryApi, informer: Informer[Gadget], recorder: Recorder
+    server: InMemoryAPI, informer: Informer[Gadget], recorder: Recorder
 ) -> None:
-    api.create(Gadget, "a", "lab")
+    server.create(Gadget, "a", "lab")
     async with running(informer.run):
         await informer.wait_synced()
         assert recorder.take() == ["+a initial"]
-        api.create(Gadget, "b", "lab")
-        api.update(Gadget, "a", "lab", spec=size_spec(2))
-        api.delete(Gadget, "b", "lab")
+        server.create(Gadget, "b", "lab")
+        server.update(Gadget, "a", "lab", spec=size_spec(2))
+        server.delete(Gadget, "b", "lab")
         await settle()
         assert recorder.take() == ["+b", "~a", "-b"]
 
 
-async def test_the_store_has_changed_before_a_handler_is_called(api: MemoryApi, informer: Informer[Gadget]) -> None:
+async def test_the_store_has_changed_before_a_handler_is_called(
+    server: InMemoryAPI, informer: Informer[Gadget]
+) -> None:
     seen: list[bool] = []
 
     class Reader(Recorder):
@@ -54,102 +59,104 @@ async def test_the_store_has_changed_before_a_handler_is_called(api: MemoryApi, 
             seen.append(informer.store.get(obj.key) is None)
 
     informer.add_handler(Reader())
-    api.create(Gadget, "a", "lab")
+    server.create(Gadget, "a", "lab")
     async with running(informer.run):
         await informer.wait_synced()
-        api.update(Gadget, "a", "lab", spec=size_spec(2))
-        api.delete(Gadget, "a", "lab")
+        server.update(Gadget, "a", "lab", spec=size_spec(2))
+        server.delete(Gadget, "a", "lab")
         await settle()
     assert seen == [True, True, True]
 
 
-async def test_a_delete_carries_the_final_state(api: MemoryApi, informer: Informer[Gadget], recorder: Recorder) -> None:
-    api.create(Gadget, "a", "lab")
+async def test_a_delete_carries_the_final_state(
+    server: InMemoryAPI, informer: Informer[Gadget], recorder: Recorder
+) -> None:
+    server.create(Gadget, "a", "lab")
     async with running(informer.run):
         await informer.wait_synced()
-        api.delete(Gadget, "a", "lab")
+        server.delete(Gadget, "a", "lab")
         await settle()
     assert recorder.calls[-1] == "-a"
-    assert recorder.objects[-1].metadata.resource_version == str(api.revision)
+    assert recorder.objects[-1].metadata.resource_version == str(server.revision)
 
 
 async def test_a_delete_of_what_was_never_cached_is_no_event(
-    api: MemoryApi, informer: Informer[Gadget], recorder: Recorder
+    net: Interceptor, informer: Informer[Gadget], recorder: Recorder
 ) -> None:
     async with running(informer.run):
         await informer.wait_synced()
         await settle()
-        api.send_all("DELETED", {"metadata": {"name": "stranger", "namespace": "lab", "resourceVersion": "101"}})
+        net.send_event("DELETED", {"metadata": {"name": "stranger", "namespace": "lab", "resourceVersion": "101"}})
         await settle()
     assert recorder.calls == []
 
 
 async def test_a_relist_tells_deletes_first_and_updates_even_of_what_has_not_changed(
-    api: MemoryApi, informer: Informer[Gadget], recorder: Recorder
+    server: InMemoryAPI, net: Interceptor, informer: Informer[Gadget], recorder: Recorder
 ) -> None:
     for name in "abc":
-        api.create(Gadget, name, "lab")
+        server.create(Gadget, name, "lab")
     async with running(informer.run):
         await informer.wait_synced()
         await settle()
         cached_c = informer.store.get(NamespacedName("lab", "c"))
         recorder.take()
-        api.go_down()
+        outage = net.outage()
         await settle()
-        api.update(Gadget, "b", "lab", spec=size_spec(5))
-        api.delete(Gadget, "c", "lab")
-        api.create(Gadget, "d", "lab")
-        api.compact()
-        api.down = False
+        server.update(Gadget, "b", "lab", spec=size_spec(5))
+        server.delete(Gadget, "c", "lab")
+        server.create(Gadget, "d", "lab")
+        server.compact()
+        outage.remove()
         await asyncio.sleep(10)
         assert recorder.take() == ["-c unknown", "=a", "~b", "+d"]
         assert recorder.objects[3] is cached_c
 
 
 async def test_an_object_made_anew_under_its_name_is_a_delete_and_an_add(
-    api: MemoryApi, informer: Informer[Gadget], recorder: Recorder
+    server: InMemoryAPI, net: Interceptor, informer: Informer[Gadget], recorder: Recorder
 ) -> None:
-    api.create(Gadget, "a", "lab")
+    server.create(Gadget, "a", "lab")
     async with running(informer.run):
         await informer.wait_synced()
         await settle()
         recorder.take()
-        api.go_down()
+        outage = net.outage()
         await settle()
-        api.delete(Gadget, "a", "lab")
-        api.create(Gadget, "a", "lab")
-        api.compact()
-        api.down = False
+        server.delete(Gadget, "a", "lab")
+        server.create(Gadget, "a", "lab")
+        server.compact()
+        outage.remove()
         await asyncio.sleep(10)
         assert recorder.take() == ["-a unknown", "+a"]
 
 
 async def test_an_added_event_with_another_uid_is_a_delete_and_an_add(
-    api: MemoryApi, informer: Informer[Gadget], recorder: Recorder
+    server: InMemoryAPI, net: Interceptor, informer: Informer[Gadget], recorder: Recorder
 ) -> None:
-    api.create(Gadget, "a", "lab")
+    server.create(Gadget, "a", "lab")
     async with running(informer.run):
         await informer.wait_synced()
         await settle()
         recorder.take()
-        metadata = {"name": "a", "namespace": "lab", "uid": "another", "resourceVersion": str(api.revision + 1)}
-        api.send_all("ADDED", {"metadata": metadata})
+        metadata = {"name": "a", "namespace": "lab", "uid": "another", "resourceVersion": str(server.revision + 1)}
+        net.send_event("ADDED", {"metadata": metadata})
         await settle()
         assert recorder.take() == ["-a unknown", "+a"]
 
 
 async def test_a_late_handler_hears_of_everything_cached_and_then_of_what_happened_since(
-    api: MemoryApi, informer: Informer[Gadget]
+    server: InMemoryAPI, informer: Informer[Gadget]
 ) -> None:
-    api.create(Gadget, "a", "lab")
-    api.create(Gadget, "b", "lab")
+    server.create(Gadget, "a", "lab")
+    server.create(Gadget, "b", "lab")
     async with running(informer.run):
         await informer.wait_synced()
         await settle()
         late = Recorder()
         registration = informer.add_handler(late)
         assert not registration.has_synced
-        api.update(Gadget, "a", "lab", spec=size_spec(2))
+        server.update(Gadget, "a", "lab", spec=size_spec(2))
         assert late.calls == []
         await registration.wait_synced()
         await settle()
@@ -158,17 +165,17 @@ async def test_a_late_handler_hears_of_everything_cached_and_then_of_what_happen
 
 
 async def test_what_happens_while_a_late_handler_catches_up_comes_after_that_and_the_loop_gets_its_turns(
-    api: MemoryApi, informer: Informer[Gadget]
+    server: InMemoryAPI, informer: Informer[Gadget]
 ) -> None:
     for number in range(2 * SLICE):
-        api.create(Gadget, f"g{number:04}", "lab")
+        server.create(Gadget, f"g{number:04}", "lab")
     async with running(informer.run):
         await informer.wait_synced()
         await settle()
         late = Recorder()
         registration = informer.add_handler(late)
-        api.update(Gadget, "g0999", "lab", spec=size_spec(2))
-        api.delete(Gadget, "g0000", "lab")
+        server.update(Gadget, "g0999", "lab", spec=size_spec(2))
+        server.delete(Gadget, "g0000", "lab")
         seen = [0]
         while not registration.has_synced:
             await asyncio.sleep(0)
@@ -180,11 +187,11 @@ async def test_what_happens_while_a_late_handler_catches_up_comes_after_that_and
 
 
 async def test_a_handler_that_comes_during_the_first_list_hears_of_each_object_once(
-    api: MemoryApi, informer: Informer[Gadget]
+    server: InMemoryAPI, informer: Informer[Gadget]
 ) -> None:
     count = 2 * SLICE + 10
     for number in range(count):
-        api.create(Gadget, f"g{number}", "lab")
+        server.create(Gadget, f"g{number}", "lab")
     late = Recorder()
 
     class AddsAnother(Recorder):
@@ -203,9 +210,9 @@ async def test_a_handler_that_comes_during_the_first_list_hears_of_each_object_o
 
 
 async def test_a_handler_added_before_the_first_list_is_synced_with_the_informer(
-    api: MemoryApi, informer: Informer[Gadget]
+    server: InMemoryAPI, informer: Informer[Gadget]
 ) -> None:
-    api.create(Gadget, "a", "lab")
+    server.create(Gadget, "a", "lab")
     told: list[bool] = []
 
     class Looks(Recorder):
@@ -220,7 +227,7 @@ async def test_a_handler_added_before_the_first_list_is_synced_with_the_informer
 
 
 async def test_a_failing_handler_is_named_in_the_log_and_costs_the_others_nothing(
-    api: MemoryApi, informer: Informer[Gadget], logs: list[dict[str, Any]]
+    server: InMemoryAPI, informer: Informer[Gadget], logs: list[dict[str, Any]]
 ) -> None:
     class Broken(Recorder):
         def on_add(self, obj: Object, is_initial: bool) -> None:
@@ -229,10 +236,10 @@ async def test_a_failing_handler_is_named_in_the_log_and_costs_the_others_nothin
     informer.add_handler(Broken())
     other = Recorder()
     informer.add_handler(other)
-    api.create(Gadget, "a", "lab")
+    server.create(Gadget, "a", "lab")
     async with running(informer.run):
         await informer.wait_synced()
-        api.create(Gadget, "b", "lab")
+        server.create(Gadget, "b", "lab")
         await settle()
     assert other.calls == ["+a initial", "+b"]
     failures = [line for line in logs if line["event"] == "event handler failed"]
@@ -243,22 +250,22 @@ async def test_a_failing_handler_is_named_in_the_log_and_costs_the_others_nothin
     assert all("Broken" in line["handler"] for line in failures)
 
 
-async def test_a_removed_handler_is_not_called_any_more(api: MemoryApi, informer: Informer[Gadget]) -> None:
+async def test_a_removed_handler_is_not_called_any_more(server: InMemoryAPI, informer: Informer[Gadget]) -> None:
     recorder = Recorder()
     registration = informer.add_handler(recorder)
     async with running(informer.run):
         await informer.wait_synced()
         informer.remove_handler(registration)
         informer.remove_handler(registration)
-        api.create(Gadget, "a", "lab")
+        server.create(Gadget, "a", "lab")
         await settle()
     assert recorder.calls == []
 
 
 async def test_a_handler_removed_while_it_catches_up_is_not_called_any_more(
-    api: MemoryApi, informer: Informer[Gadget]
+    server: InMemoryAPI, informer: Informer[Gadget]
 ) -> None:
-    api.create(Gadget, "a", "lab")
+    server.create(Gadget, "a", "lab")
     async with running(informer.run):
         await informer.wait_synced()
         recorder = Recorder()
@@ -268,10 +275,10 @@ async def test_a_handler_removed_while_it_catches_up_is_not_called_any_more(
 
 
 async def test_a_handler_that_removes_itself_gets_no_further_call_of_the_list(
-    api: MemoryApi, informer: Informer[Gadget]
+    server: InMemoryAPI, informer: Informer[Gadget]
 ) -> None:
-    api.create(Gadget, "a", "lab")
-    api.create(Gadget, "b", "lab")
+    server.create(Gadget, "a", "lab")
+    server.create(Gadget, "b", "lab")
 
     class Once(Recorder):
         def on_add(self, obj: Object, is_initial: bool) -> None:
@@ -292,10 +299,12 @@ async def test_an_ended_informer_takes_no_handler(informer: Informer[Gadget]) ->
         informer.add_handler(Recorder())
 
 
-async def test_the_loop_gets_its_turn_within_a_long_list(api: MemoryApi, informer: Informer[Gadget]) -> None:
+async def test_the_loop_gets_its_turn_within_a_long_list(
+    server: InMemoryAPI, net: Interceptor, informer: Informer[Gadget]
+) -> None:
     count = 4 * SLICE
     for number in range(count):
-        api.create(Gadget, f"g{number}", "lab")
+        server.create(Gadget, f"g{number}", "lab")
     recorder = Recorder()
     informer.add_handler(recorder)
     seen: list[int] = []
@@ -304,7 +313,7 @@ async def test_the_loop_gets_its_turn_within_a_long_list(api: MemoryApi, informe
     async def look() -> None:
         while not informer.has_synced:
             seen.append(len(recorder.calls))
-            pages.add(len(api.requested("list")))
+            pages.add(len(net.requested("list")))
             await asyncio.sleep(0)
 
     async with running(informer.run):
@@ -314,7 +323,9 @@ async def test_the_loop_gets_its_turn_within_a_long_list(api: MemoryApi, informe
     assert max(later - earlier for earlier, later in itertools.pairwise(seen)) <= SLICE
 
 
-async def test_a_reader_never_sees_a_half_replaced_store() -> None:
+async def test_a_reader_never_sees_a_half_replaced_store(
+    server: InMemoryAPI, net: Interceptor, informer: Informer[Gadget]
+) -> None:
     """All objects have one size at any time in the cluster, so nobody may ever find two sizes, or fewer objects."""
     views: list[tuple[set[int], int, int]] = []
 
@@ -323,10 +334,9 @@ async def test_a_reader_never_sees_a_half_replaced_store() -> None:
         sizes = {obj.spec.size for obj in store.list()}
         views.append((sizes, len(store.by_index("size", "1")), len(store.by_index("size", "2"))))
 
-    class Spied(MemoryApi):
-        async def send(self, request: ApiRequest) -> ApiResponse:
-            look()
-            return await super().send(request)
+    async def spied(call: Call, proceed: Callable[[ApiRequest], Awaitable[ApiResponse]]) -> ApiResponse:
+        look()
+        return await proceed(call.request)
 
     class Looks(Recorder):
         def on_update(self, old: Object, new: Object) -> None:
@@ -334,65 +344,65 @@ async def test_a_reader_never_sees_a_half_replaced_store() -> None:
             if len(self.calls) % 100 == 1:
                 look()
 
-    api = Spied(Gadget)
-    informer = Informer(Client(api), Gadget)
     informer.store.add_index("size", lambda obj: [str(obj.spec.size)])
     names = [f"g{number}" for number in range(3 * SLICE)]
     for name in names:
-        api.create(Gadget, name, "lab", spec=size_spec(1))
+        server.create(Gadget, name, "lab", spec=size_spec(1))
     async with running(informer.run):
         await informer.wait_synced()
         await settle()
         informer.add_handler(Looks())
-        api.go_down()
+        outage = net.outage()
         await settle()
-        views.clear()
+        net.on("list", spied)
         for name in names:
-            api.update(Gadget, name, "lab", spec=size_spec(2))
-        api.compact()
-        api.down = False
+            server.update(Gadget, name, "lab", spec=size_spec(2))
+        server.compact()
+        outage.remove()
         await asyncio.sleep(10)
     before, after = ({1}, len(names), 0), ({2}, 0, len(names))
     assert views == [before] * 3 + [after] * 15, "3 pages are staged, then 1500 calls are made"
 
 
-async def test_a_handler_that_changes_an_object_is_found_out(api: MemoryApi, cache: Cache) -> None:
+async def test_a_handler_that_changes_an_object_is_found_out(server: InMemoryAPI, cache: Cache) -> None:
     class Vandal(Recorder):
         def on_add(self, obj: Object, is_initial: bool) -> None:
             obj.metadata.labels["seen"] = "yes"
 
     informer = cache.informer(Gadget)
     informer.add_handler(Vandal())
-    api.create(Gadget, "a", "lab")
+    server.create(Gadget, "a", "lab")
     async with running(cache.start):
         await cache.wait_synced()
         with pytest.raises(ObjectsMutatedError, match="changed in place: Gadget lab/a"):
             cache.check_mutations()
 
 
-async def test_a_changed_object_that_has_left_the_cache_since_is_found_out_too(api: MemoryApi, cache: Cache) -> None:
+async def test_a_changed_object_that_has_left_the_cache_since_is_found_out_too(
+    server: InMemoryAPI, cache: Cache
+) -> None:
     informer = cache.informer(Gadget)
-    api.create(Gadget, "a", "lab")
-    api.create(Gadget, "b", "lab")
+    server.create(Gadget, "a", "lab")
+    server.create(Gadget, "b", "lab")
     async with running(cache.start):
         await cache.wait_synced()
         await settle()
         for obj in informer.store.list():
             obj.metadata.labels["seen"] = "yes"
-        api.delete(Gadget, "a", "lab")
-        api.update(Gadget, "b", "lab", spec=size_spec(2))
+        server.delete(Gadget, "a", "lab")
+        server.update(Gadget, "b", "lab", spec=size_spec(2))
         await settle()
         with pytest.raises(ObjectsMutatedError, match="changed in place: Gadget lab/a, Gadget lab/b;"):
             cache.check_mutations()
 
 
-async def test_handlers_that_leave_objects_alone_are_not_accused(api: MemoryApi, cache: Cache) -> None:
+async def test_handlers_that_leave_objects_alone_are_not_accused(server: InMemoryAPI, cache: Cache) -> None:
     cache.informer(Gadget).add_handler(Recorder())
-    api.create(Gadget, "a", "lab", labels={"app": "x"})
+    server.create(Gadget, "a", "lab", labels={"app": "x"})
     async with running(cache.start):
         await cache.wait_synced()
-        api.update(Gadget, "a", "lab", spec=size_spec(3))
-        api.create(Gadget, "b", "lab")
-        api.delete(Gadget, "b", "lab")
+        server.update(Gadget, "a", "lab", spec=size_spec(3))
+        server.create(Gadget, "b", "lab")
+        server.delete(Gadget, "b", "lab")
         await settle()
         cache.check_mutations()

@@ -118,7 +118,7 @@ def test_cached_objects_share_strings_with_their_neighbours_and_their_previous_s
 
     staged = store.stage("")
     for name in ("a", "b"):
-        staged.add(decode(Gadget, document(name, 1)))
+        staged.put(decode(Gadget, document(name, 1)))
     store.replace("", staged)
     store.put("", decode(Gadget, document("b", 2)))
     store.put("", decode(Gadget, document("c", 3)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterable
 from typing import Any
 
@@ -41,6 +42,14 @@ def test_an_object_is_found_by_its_key_and_as_itself(store: Store[Gadget]) -> No
     assert store.get(one.key) is one
     assert store.get(NamespacedName("lab", "two")) is None
     assert store.get(NamespacedName("elsewhere", "one")) is None
+
+
+@pytest.mark.parametrize("kind", [pytest.param(Gadget, id="namespaced"), pytest.param(Planet, id="cluster-scoped")])
+@pytest.mark.parametrize("key", [pytest.param("lab/one", id="text"), pytest.param(("lab", "one"), id="tuple")])
+def test_a_key_that_is_none_is_named(kind: Any, key: Any) -> None:
+    with pytest.raises(TypeError, match="the key must be a NamespacedName, not ") as error:
+        Store(kind).get(key)
+    assert str(error.value).endswith(repr(key))
 
 
 def test_a_list_of_a_namespace_has_that_namespace_alone(store: Store[Gadget]) -> None:
@@ -99,7 +108,7 @@ def test_an_index_added_later_knows_what_is_cached(store: Store[Gadget]) -> None
 
 def test_an_index_added_during_a_list_knows_the_list(store: Store[Gadget]) -> None:
     staged = store.stage("")
-    staged.add(gadget("one", size=7))
+    staged.put(gadget("one", size=7))
     store.add_index("size", lambda obj: [str(obj.spec.size)])
     store.replace("", staged)
     assert [obj.metadata.name for obj in store.by_index("size", "7")] == ["one"]
@@ -146,7 +155,7 @@ def test_a_staged_list_is_invisible_until_it_replaces(store: Store[Gadget]) -> N
     old, new = gadget("old", tags=["a"]), gadget("new", tags=["a"])
     store.put("", old)
     staged = store.stage("")
-    staged.add(new)
+    staged.put(new)
     assert (store.list(), store.by_index("tags", "a")) == ((old,), (old,))
     store.replace("", staged)
     assert (store.list(), store.by_index("tags", "a")) == ((new,), (new,))
@@ -157,9 +166,10 @@ def test_an_unchanged_object_keeps_its_identity_through_a_relist(store: Store[Ga
     store.put("", same)
     store.put("", changed)
     staged = store.stage("")
-    staged.add(gadget("same"))
+    assert staged.reuse(gadget("same"))
     newer = gadget("changed", version=2)
-    staged.add(newer)
+    assert not staged.reuse(newer)
+    staged.put(newer)
     store.replace("", staged)
     assert store.get(same.key) is same
     assert store.get(changed.key) is newer
@@ -222,7 +232,7 @@ def test_the_store_is_what_a_plain_dict_with_full_scans_would_be(
         else:
             staged = store.stage("")
             for kept in model.values():
-                staged.add(msgspec.structs.replace(kept))
+                assert staged.reuse(msgspec.structs.replace(kept))
             store.replace("", staged)
     assert {obj.key: obj for obj in store.list()} == model
     assert len(store) == len(model)
@@ -232,3 +242,12 @@ def test_the_store_is_what_a_plain_dict_with_full_scans_would_be(
         assert all(obj is model[obj.key] for obj in found)
     for namespace in "xy":
         assert {obj.key for obj in store.list(namespace)} == {key for key in model if key.namespace == namespace}
+
+
+def test_cached_objects_and_indexes_are_none_of_the_garbage_collectors_work(store: Store[Gadget]) -> None:
+    gc.collect()
+    before = len(gc.get_objects())
+    for number in range(1000):
+        store.put("", gadget(f"g{number}", f"n{number % 10}", tags=("shared", f"t{number}")))
+    gc.collect()
+    assert len(gc.get_objects()) - before < 100

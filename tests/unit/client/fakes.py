@@ -47,6 +47,20 @@ class PartialWidget(Object, frozen=True, kw_only=True, gc=False):
     partial: ClassVar[bool] = True
 
 
+class ScaleSpec(APIStruct, frozen=True, kw_only=True, gc=False):
+    """The wish of a Scale."""
+
+    replicas: int = 0
+
+
+class Scale(Object, frozen=True, kw_only=True, gc=False):
+    """The body of a subresource, of another type than the object."""
+
+    resource: ClassVar[Resource] = Resource(group="autoscaling", version="v1", kind="Scale", plural="scales")
+
+    spec: ScaleSpec = msgspec.field(default_factory=ScaleSpec)
+
+
 class Node(Object, frozen=True, kw_only=True, gc=False):
     """A cluster-scoped kind."""
 

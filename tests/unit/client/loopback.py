@@ -18,7 +18,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from controller_runtime.client import AiohttpTransport, ApiRequest, RestConfig
+from controller_runtime.certificates import KeyPair
+from controller_runtime.client import AiohttpTransport, ApiRequest, RateLimit, RestConfig
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Connected = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -82,9 +83,10 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 
 @contextlib.asynccontextmanager
 async def transport_to(
-    host: str, *, connection_limit: int = 100, **settings: object
+    host: str, *, connection_limit: int = 100, rate_limit: RateLimit | None = None, **settings: object
 ) -> AsyncIterator[AiohttpTransport]:
-    transport = AiohttpTransport(RestConfig(host=host, **settings), connection_limit=connection_limit)  # type: ignore[arg-type]
+    config = RestConfig(host=host, **settings)  # type: ignore[arg-type]
+    transport = AiohttpTransport(config, connection_limit=connection_limit, rate_limit=rate_limit)
     try:
         yield transport
     finally:
@@ -149,6 +151,11 @@ class Certificates:
     def pair(self, name: str) -> tuple[str, str]:
         """Files of certificate and key."""
         return str(self.directory / f"{name}.crt"), str(self.directory / f"{name}.key")
+
+    def key_pair(self, name: str) -> KeyPair:
+        """Certificate and key."""
+        certificate, key = (Path(path).read_bytes() for path in self.pair(name))
+        return KeyPair(certificate, key)
 
     def server_context(self, *, ask_client: bool = False) -> ssl.SSLContext:
         """TLS of a server that has the certificate for `localhost` and 127.0.0.1."""

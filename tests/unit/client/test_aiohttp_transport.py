@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 from aiohttp import web
+from aiohttp.connector import Connection
 from pytest_mock import MockerFixture
 
 from controller_runtime.client import (
@@ -21,7 +22,7 @@ from controller_runtime.client import (
     RequestTimeoutError,
     TransportError,
 )
-from controller_runtime.client.aiohttp_transport import _keepalive_socket
+from controller_runtime.client.aiohttp_transport import _Attempt, _keepalive_socket
 from controller_runtime.metrics import REGISTRY
 from tests.unit.client.loopback import (
     OK,
@@ -69,6 +70,15 @@ async def test_what_is_sent() -> None:
         "application/merge-patch+json",
         "me/1",
     ]
+
+
+async def test_a_request_may_add_to_the_user_agent() -> None:
+    server = Recorder()
+    async with http_server(server) as url, transport_to(url, user_agent="me/1 (linux/amd64)") as transport:
+        await transport.send(get(user_agent_suffix="leader-election"))
+        await transport.send(get())
+    agents = [request.headers["User-Agent"] for request in server.requests]
+    assert agents == ["me/1 (linux/amd64)/leader-election", "me/1 (linux/amd64)"]
 
 
 async def test_a_request_without_a_body_names_no_content_type() -> None:
@@ -195,6 +205,16 @@ async def test_a_write_on_a_connection_from_the_pool_is_sent_once_too() -> None:
     assert len(seen) == 2
 
 
+def test_the_connection_for_aiohttps_own_repetition_is_closed_at_once(mocker: MockerFixture) -> None:
+    """An orderly end of TLS would wait for the server, and nobody else closes that connection before."""
+    attempt = _Attempt("PUT /x")
+    attempt.begin(mocker.Mock(spec=Connection))
+    second = mocker.Mock(spec=Connection)
+    with pytest.raises(ConnectionLostError, match="PUT /x: the server closed the connection before it answered"):
+        attempt.begin(second)
+    second.transport.abort.assert_called_once_with()
+
+
 async def test_no_answer_in_time() -> None:
     hold = Hold()
     async with raw_server(hold) as url, transport_to(url) as transport:
@@ -276,7 +296,7 @@ async def test_closing_ends_a_request_that_waits_for_its_credential() -> None:
             await transport.close()
             return Credential()
 
-        def reject(self) -> None:
+        def reject(self, refused: Credential) -> None:
             raise AssertionError
 
     async with raw_server(Hold()) as url, transport_to(url, credentials=Slow()) as transport:
@@ -341,7 +361,7 @@ async def test_leadership_lost_while_connecting_stops_the_request_before_a_byte_
             leadership.seconds = 0
             return Credential()
 
-        def reject(self) -> None:
+        def reject(self, refused: Credential) -> None:
             raise AssertionError
 
     async def server(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -26,6 +26,8 @@ from tests.unit.client.fakes import (
     FakeTransport,
     Node,
     PartialWidget,
+    Scale,
+    ScaleSpec,
     Widget,
     WidgetSpec,
     WidgetStatus,
@@ -67,7 +69,7 @@ async def sent_by(call: Call, **options: Any) -> ApiRequest:
         pytest.param(lambda c: c.create(OBJECT), "POST", PATH, {}, "application/json", id="create"),
         pytest.param(lambda c: c.update(OBJECT), "PUT", f"{PATH}/a", {}, "application/json", id="update"),
         pytest.param(
-            lambda c: c.update_status(OBJECT), "PUT", f"{PATH}/a/status", {}, "application/json", id="update status"
+            lambda c: c.status.update(OBJECT), "PUT", f"{PATH}/a/status", {}, "application/json", id="update status"
         ),
         pytest.param(
             lambda c: c.patch(Widget, KEY, {"spec": {}}),
@@ -94,7 +96,7 @@ async def sent_by(call: Call, **options: Any) -> ApiRequest:
             id="strategic merge patch",
         ),
         pytest.param(
-            lambda c: c.patch_status(Widget, KEY, {"status": {}}),
+            lambda c: c.status.patch(Widget, KEY, {"status": {}}),
             "PATCH",
             f"{PATH}/a/status",
             {},
@@ -110,12 +112,72 @@ async def sent_by(call: Call, **options: Any) -> ApiRequest:
             id="apply",
         ),
         pytest.param(
-            lambda c: c.apply_status(Widget, KEY, {}, field_owner="me"),
+            lambda c: c.status.apply(Widget, KEY, {}, field_owner="me"),
             "PATCH",
             f"{PATH}/a/status",
             {"fieldManager": "me"},
             "application/apply-patch+yaml",
             id="apply status",
+        ),
+        pytest.param(lambda c: c.status.get(Widget, KEY), "GET", f"{PATH}/a/status", {}, None, id="get status"),
+        pytest.param(
+            lambda c: c.subresource("scale").get(Widget, KEY, Scale), "GET", f"{PATH}/a/scale", {}, None, id="get scale"
+        ),
+        pytest.param(
+            lambda c: c.subresource("eviction").create(Widget, KEY, Scale(), dry_run=True),
+            "POST",
+            f"{PATH}/a/eviction",
+            {"dryRun": "All"},
+            "application/json",
+            id="create a subresource",
+        ),
+        pytest.param(
+            lambda c: c.subresource("x").create(Node, NamespacedName("", "n1"), Scale()),
+            "POST",
+            "/api/v1/nodes/n1/x",
+            {},
+            "application/json",
+            id="create a subresource of a cluster-scoped kind",
+        ),
+        pytest.param(
+            lambda c: c.subresource("scale").update(Widget, KEY, Scale(), field_owner="me", field_validation="Strict"),
+            "PUT",
+            f"{PATH}/a/scale",
+            {"fieldManager": "me", "fieldValidation": "Strict"},
+            "application/json",
+            id="update scale",
+        ),
+        pytest.param(
+            lambda c: c.subresource("scale").patch(Widget, KEY, [], Scale, patch_type=PatchType.JSON),
+            "PATCH",
+            f"{PATH}/a/scale",
+            {},
+            "application/json-patch+json",
+            id="patch scale",
+        ),
+        pytest.param(
+            lambda c: c.subresource("scale").apply(Widget, KEY, {}, Scale, field_owner="me", force=True, dry_run=True),
+            "PATCH",
+            f"{PATH}/a/scale",
+            {"fieldManager": "me", "force": "true", "dryRun": "All"},
+            "application/apply-patch+yaml",
+            id="apply scale",
+        ),
+        pytest.param(
+            lambda c: c.delete_all_of(Widget, namespace="default", label_selector="a=b", field_selector="x=y"),
+            "DELETE",
+            PATH,
+            {"labelSelector": "a=b", "fieldSelector": "x=y"},
+            None,
+            id="delete all",
+        ),
+        pytest.param(
+            lambda c: c.delete_all_of(Node, everything=True),
+            "DELETE",
+            "/api/v1/nodes",
+            {},
+            None,
+            id="delete all of a cluster",
         ),
         pytest.param(lambda c: c.delete(OBJECT), "DELETE", f"{PATH}/a", {}, None, id="delete an object"),
         pytest.param(lambda c: c.delete(Widget, KEY), "DELETE", f"{PATH}/a", {}, None, id="delete by key"),
@@ -161,6 +223,164 @@ async def test_delete_options_are_sent_in_the_body() -> None:
         "gracePeriodSeconds": 0,
         "dryRun": ["All"],
     }
+
+
+async def test_a_collections_delete_options_are_sent_in_the_body() -> None:
+    request = await sent_by(
+        lambda c: c.delete_all_of(
+            Widget,
+            namespace="default",
+            propagation_policy="Orphan",
+            grace_period_seconds=3,
+            dry_run=True,
+            everything=True,
+        )
+    )
+    assert json.loads(request.body or b"") == {
+        "propagationPolicy": "Orphan",
+        "gracePeriodSeconds": 3,
+        "dryRun": ["All"],
+    }
+
+
+async def test_a_body_of_another_type_carries_its_own_identity_and_so_does_its_answer() -> None:
+    transport = answering({"apiVersion": "autoscaling/v1", "kind": "Scale", "spec": {"replicas": 4}})
+    scale = Client(transport, field_owner="me").subresource("scale")
+    body = Scale(metadata=OBJECT.metadata, spec=ScaleSpec(replicas=3))
+    answers = [
+        await scale.get(Widget, KEY, Scale),
+        await scale.create(Widget, KEY, body),
+        await scale.update(Widget, KEY, body),
+        await scale.patch(Widget, KEY, {}, Scale),
+        await scale.apply(Widget, KEY, body, Scale),
+    ]
+    assert [answer.spec.replicas for answer in answers] == [4] * 5
+    sent = [json.loads(request.body) for request in transport.requests if request.body]
+    assert [(doc.get("apiVersion"), doc.get("kind")) for doc in sent] == [
+        ("autoscaling/v1", "Scale"),
+        ("autoscaling/v1", "Scale"),
+        (None, None),
+        ("autoscaling/v1", "Scale"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        pytest.param(lambda c, body: c.subresource("scale").create(Widget, KEY, body), id="create"),
+        pytest.param(lambda c, body: c.subresource("scale").update(Widget, KEY, body), id="update"),
+    ],
+)
+async def test_a_body_without_a_name_gets_the_objects(write: Callable[[Client, Scale], Awaitable[Any]]) -> None:
+    unnamed = await sent_by(lambda c: write(c, Scale(metadata=ObjectMeta(resource_version="4"))))
+    assert json.loads(unnamed.body or b"")["metadata"] == {"name": "a", "namespace": "default", "resourceVersion": "4"}
+    named = await sent_by(lambda c: write(c, Scale(metadata=ObjectMeta(name="b", namespace="x"))))
+    assert json.loads(named.body or b"")["metadata"] == {"name": "b", "namespace": "x"}
+
+
+ALL_WRITES: list[Call] = [
+    lambda c: c.create(OBJECT),
+    lambda c: c.update(OBJECT),
+    lambda c: c.patch(Widget, KEY, {}),
+    lambda c: c.apply(Widget, KEY, {}, field_owner="me"),
+    lambda c: c.delete(OBJECT),
+    lambda c: c.delete(Widget, KEY),
+    lambda c: c.delete_all_of(Widget, namespace="default", everything=True),
+    lambda c: c.status.update(OBJECT),
+    lambda c: c.status.patch(Widget, KEY, {}),
+    lambda c: c.status.apply(Widget, KEY, {}, field_owner="me"),
+    lambda c: c.subresource("scale").create(Widget, KEY, Scale()),
+    lambda c: c.subresource("scale").update(Widget, KEY, Scale()),
+]
+
+
+async def test_each_write_of_a_client_of_dry_runs_is_one() -> None:
+    for write in ALL_WRITES:
+        request = await sent_by(write, dry_run=True)
+        in_body = request.method == "DELETE" and json.loads(request.body or b"{}").get("dryRun") == ["All"]
+        assert in_body or request.query.get("dryRun") == "All"
+
+
+async def test_a_clients_field_validation_is_that_of_writes_that_apply_does_not_make() -> None:
+    requests = [await sent_by(write, field_validation="Strict") for write in ALL_WRITES]
+    validated = {request.method + request.content_type for request in requests if "fieldValidation" in request.query}
+    assert validated == {"POSTapplication/json", "PUTapplication/json", "PATCHapplication/merge-patch+json"}
+    own = await sent_by(lambda c: c.update(OBJECT, field_validation="Ignore"), field_validation="Strict")
+    assert own.query["fieldValidation"] == "Ignore"
+
+
+NAMELESS = NamespacedName("", "a")
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        pytest.param(lambda c: c.get(Widget, NAMELESS), id="get"),
+        pytest.param(lambda c: c.list(Widget), id="list"),
+        pytest.param(lambda c: c.create(Widget(metadata=ObjectMeta(name="a"))), id="create"),
+        pytest.param(lambda c: c.update(Widget(metadata=ObjectMeta(name="a"))), id="update"),
+        pytest.param(lambda c: c.patch(Widget, NAMELESS, {}), id="patch"),
+        pytest.param(lambda c: c.apply(Widget, NAMELESS, {}, field_owner="me"), id="apply"),
+        pytest.param(lambda c: c.delete(Widget, NAMELESS), id="delete"),
+        pytest.param(lambda c: c.delete_all_of(Widget, everything=True), id="delete all"),
+        pytest.param(lambda c: c.status.patch(Widget, NAMELESS, {}), id="status"),
+        pytest.param(lambda c: c.get(Widget, KEY), id="named all the same"),
+    ],
+)
+async def test_a_client_bound_to_a_namespace_goes_nowhere_else(call: Call) -> None:
+    request = await sent_by(call, namespace="default")
+    assert request.path.startswith(PATH)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        pytest.param(lambda client, key: client.get(Widget, key), id="get"),
+        pytest.param(lambda client, key: client.patch(Widget, key, {}), id="patch"),
+        pytest.param(lambda client, key: client.apply(Widget, key, {}, field_owner="me"), id="apply"),
+        pytest.param(lambda client, key: client.delete(Widget, key), id="delete"),
+        pytest.param(lambda client, key: client.status.patch(Widget, key, {}), id="status"),
+    ],
+)
+async def test_a_key_that_is_none_is_not_asked_for(call: Callable[[Client, Any], Awaitable[Any]]) -> None:
+    transport = answering(widget())
+    with pytest.raises(InvalidRequestError, match="the key must be a NamespacedName, not 'default/a'"):
+        await call(Client(transport), "default/a")
+    assert not transport.requests
+
+
+async def test_a_watch_of_a_bound_client_is_in_its_namespace() -> None:
+    transport = FakeTransport()
+    async with Client(transport, namespace="default").watch(Widget, timeout_seconds=300):
+        pass
+    assert transport.requests[0].path == PATH
+
+
+async def test_a_bound_client_refuses_another_namespace_and_leaves_cluster_scoped_kinds_alone() -> None:
+    transport = FakeTransport(lambda request: response(200, widget()))
+    client = Client(transport, namespace="mine")
+    for call in ALL_WRITES:
+        with pytest.raises(InvalidRequestError, match="in namespace default: the client is bound to mine"):
+            await call(client)
+    assert transport.requests == []
+    await client.get(Node, NamespacedName("", "n1"))
+    assert transport.requests[0].path == "/api/v1/nodes/n1"
+
+
+async def test_unfenced_changes_nothing_but_the_fence() -> None:
+    options: dict[str, Any] = {
+        "field_owner": "me",
+        "field_validation": "Strict",
+        "dry_run": True,
+        "namespace": "default",
+        "timeout": 7.0,
+        "express": True,
+        "user_agent_suffix": "us",
+    }
+    plain = await sent_by(lambda c: c.patch(Widget, NAMELESS, {}), **options)
+    unfenced = await sent_by(lambda c: c.unfenced().patch(Widget, NAMELESS, {}), fence=lambda: 5.0, **options)
+    assert unfenced == plain
+    assert (plain.express, plain.timeout, plain.user_agent_suffix) == (True, 7.0, "us")
 
 
 async def test_list_passes_its_options_on() -> None:
@@ -214,7 +434,7 @@ async def test_metadata_kinds_ask_for_metadata_alone() -> None:
     [
         pytest.param(lambda c: c.create(PartialWidget(metadata=OBJECT.metadata)), id="create"),
         pytest.param(lambda c: c.update(PartialWidget(metadata=OBJECT.metadata)), id="update"),
-        pytest.param(lambda c: c.update_status(PartialWidget(metadata=OBJECT.metadata)), id="update status"),
+        pytest.param(lambda c: c.status.update(PartialWidget(metadata=OBJECT.metadata)), id="update status"),
         pytest.param(lambda c: c.update(WidgetMetadata(metadata=OBJECT.metadata)), id="metadata"),
     ],
 )
@@ -231,6 +451,15 @@ async def test_partial_types_are_refused_before_anything_is_sent(call: Call) -> 
         pytest.param(lambda c: c.get(Widget, NamespacedName("default", "")), id="get without a name"),
         pytest.param(lambda c: c.delete(Widget, NamespacedName("default", "")), id="delete without a name"),
         pytest.param(lambda c: c.delete(Widget), id="delete without a key"),
+        pytest.param(lambda c: c.delete_all_of(Widget, everything=True), id="delete all in all namespaces"),
+        pytest.param(lambda c: c.delete_all_of(Widget, namespace="default"), id="delete all by mistake"),
+        pytest.param(lambda c: c.status.update(Widget), id="update of a kind without a key"),
+        pytest.param(lambda c: c.subresource("scale").update(Widget, KEY), id="update without a body"),
+        pytest.param(
+            lambda c: c.subresource("x").create(Widget, NamespacedName("default", ""), Scale()), id="of no one"
+        ),
+        pytest.param(lambda c: c.patch(Widget, KEY, {}, patch_type=PatchType.APPLY), id="apply as a patch"),
+        pytest.param(lambda c: c.status.apply(Widget, KEY, {}), id="apply of a status without an owner"),
         pytest.param(lambda c: c.get(Widget, NamespacedName("", "a")), id="no namespace"),
         pytest.param(lambda c: c.get(Widget, NamespacedName("default", "..")), id="parent directory"),
         pytest.param(lambda c: c.get(Widget, NamespacedName("default", "../secrets/a")), id="another resource"),

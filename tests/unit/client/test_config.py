@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from pathlib import Path
@@ -17,6 +18,7 @@ from controller_runtime.client import (
     load_config,
 )
 from tests.unit.client.loopback import Certificates
+from tests.unit.client.users import content
 
 
 @pytest.fixture(autouse=True)
@@ -79,7 +81,7 @@ async def test_the_pod_comes_third(tmp_path: Path, pod: Path, certificates: Cert
     config = await load_config(service_account=pod)
     assert (config.host, config.namespace, config.verify_tls) == ("https://10.96.0.1:443", "boot-system", True)
     assert config.ca_file == str(pod / "ca.crt")
-    assert (await config.credentials.current()).authorization == "bearer pod-token"
+    assert (await config.credentials.current()).authorization == "Bearer pod-token"
 
 
 async def test_the_home_directory_comes_last(tmp_path: Path, service_account: Path) -> None:
@@ -93,7 +95,7 @@ async def test_nothing_found_lists_all_that_was_tried(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         await load_config(service_account=tmp_path)
     assert str(caught.value) == (
-        "no Kubernetes configuration: --kubeconfig is not given, KUBECONFIG is not set, this is no pod "
+        "no Kubernetes configuration: the argument kubeconfig is not given, KUBECONFIG is not set, this is no pod "
         f"(KUBERNETES_SERVICE_HOST is not set), and {tmp_path}/home/.kube/config does not exist or cannot be reached"
     )
 
@@ -129,7 +131,7 @@ async def test_an_ipv6_service_host_is_bracketed(pod: Path, monkeypatch: pytest.
 
 @pytest.mark.parametrize(
     ("variable", "source"),
-    [pytest.param("flag", "--kubeconfig", id="flag"), pytest.param("env", "KUBECONFIG", id="env")],
+    [pytest.param("flag", "the argument kubeconfig", id="flag"), pytest.param("env", "KUBECONFIG", id="env")],
 )
 async def test_a_missing_file_is_named_with_where_it_came_from(
     tmp_path: Path, variable: str, source: str, monkeypatch: pytest.MonkeyPatch
@@ -148,12 +150,17 @@ async def test_a_missing_file_is_named_with_where_it_came_from(
         pytest.param("https://", {}, "is no http or https URL", id="server without a host"),
         pytest.param("https://x:port", {}, "is no http or https URL", id="a port that is no number"),
         pytest.param("https://x:65536", {}, "is no http or https URL", id="a port that is too large"),
+        pytest.param("https://me:hush@x", {}, r"'https://\.\.\.@x': one must not name", id="password in the URL"),
         pytest.param("https://[::1", {}, "is no http or https URL", id="an address without its end"),
         pytest.param(
-            "https://x", {"certificate-authority": "/nowhere/ca"}, "File does not exists: /nowhere/ca", id="missing CA"
+            "https://x", {"certificate-authority": "/nowhere/ca"}, "No such file .*'/nowhere/ca'", id="missing CA"
         ),
         pytest.param("https://x", {"certificate-authority-data": "%"}, "is no base64", id="CA is no base64"),
-        pytest.param("https://x", {"proxy-url": "socks5://p:1"}, "socks5://p:1' is no http or https", id="SOCKS"),
+        pytest.param("https://x", {"certificate-authority-data": "eA=="}, "holds no certificate", id="CA is no PEM"),
+        pytest.param("https://x", {"certificate-authority-data": "/w=="}, "holds no certificate", id="CA is binary"),
+        pytest.param(
+            "https://x", {"proxy-url": "socks5://me:hush@p:1"}, r"socks5://\.\.\.@p:1' is no http", id="SOCKS"
+        ),
     ],
 )
 async def test_a_cluster_that_cannot_be_used(
@@ -163,19 +170,30 @@ async def test_a_cluster_that_cannot_be_used(
     with pytest.raises(ConfigError, match=message) as caught:
         await load_config(str(path))
     assert str(path) in str(caught.value)
+    assert "hush" not in str(caught.value)
 
 
 async def test_settings_of_the_cluster(tmp_path: Path, certificates: Certificates) -> None:
     settings = {
         "certificate-authority": certificates.ca,
         "tls-server-name": "kubernetes.default.svc",
-        "proxy-url": "http://proxy:1",
+        "proxy-url": "http://me:hush@proxy:1",
     }
     config = await load_config(str(kubeconfig(tmp_path / "config", "https://x/prefix/", **settings)), user_agent="me/1")
     assert (config.host, config.ca_file, config.server_name, config.proxy, config.user_agent, config.verify_tls) == (
-        *("https://x/prefix", certificates.ca, "kubernetes.default.svc", "http://proxy:1", "me/1"),
+        *("https://x/prefix", certificates.ca, "kubernetes.default.svc", "http://me:hush@proxy:1", "me/1"),
         True,
     )
+    assert "hush" not in repr(config)
+
+
+async def test_ca_data_count_before_a_ca_file(tmp_path: Path, certificates: Certificates) -> None:
+    settings = {
+        "certificate-authority": "/nowhere/ca",
+        "certificate-authority-data": base64.b64encode(f"# Jürgen\n{content(certificates.ca)}".encode()).decode(),
+    }
+    config = await load_config(str(kubeconfig(tmp_path / "config", "https://x", **settings)))
+    assert (config.ca_file, config.ca_data) == ("", f"# Jrgen\n{content(certificates.ca)}")
 
 
 async def test_tls_is_unverified_only_where_the_kubeconfig_says_so(tmp_path: Path) -> None:
@@ -203,5 +221,5 @@ def test_the_namespace_of_the_pod(service_account: Path, tmp_path: Path) -> None
 
 async def test_a_fixed_credential_is_its_own_source() -> None:
     credential = Credential(authorization="Bearer x")
-    credential.reject()
+    credential.reject(credential)
     assert await credential.current() is credential

@@ -1,51 +1,22 @@
-"""Credentials that change: token files, exec plugins, OIDC."""
+"""Credentials from files and auth-providers, and how they are renewed."""
 
 from __future__ import annotations
 
 import asyncio
 import base64
 import json
-import os
-import sys
-import textwrap
 import time
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
-from kubernetes.aio.config.exec_provider import ExecProvider
-from pytest_mock import MockerFixture
 from structlog.testing import capture_logs
 
-from controller_runtime.client import ConfigError, CredentialSource, load_config
+from controller_runtime.certificates import KeyPair
+from controller_runtime.client import ConfigError, Credential, load_config
 from tests.unit.client.loopback import Certificates, http_server
-
-
-async def load_user(directory: Path, user: dict[str, Any]) -> CredentialSource:
-    """The credentials of a kubeconfig user."""
-    document = {
-        "current-context": "x",
-        "contexts": [{"name": "x", "context": {"cluster": "x", "user": "x"}}],
-        "clusters": [{"name": "x", "cluster": {"server": "https://127.0.0.1"}}],
-        "users": [{"name": "x", "user": user}],
-    }
-    path = directory / "config"
-    path.write_text(json.dumps(document))
-    return (await load_config(str(path))).credentials
-
-
-def content(path: str) -> str:
-    return Path(path).read_text()
-
-
-def mode(path: str) -> int:
-    return Path(path).stat().st_mode
-
-
-async def authorization(source: CredentialSource) -> str:
-    return (await source.current()).authorization
+from tests.unit.client.users import authorization, content, load_user
 
 
 @pytest.mark.parametrize(
@@ -53,6 +24,8 @@ async def authorization(source: CredentialSource) -> str:
     [
         pytest.param({"token": "t"}, "Bearer t", id="token"),
         pytest.param({"username": "u", "password": "p"}, "Basic dTpw", id="password"),
+        pytest.param({"username": "u"}, "Basic dTo=", id="empty password"),
+        pytest.param({"username": None, "password": None}, "", id="nothing in it"),
         pytest.param({}, "", id="anonymous"),
     ],
 )
@@ -60,15 +33,93 @@ async def test_fixed_credentials(tmp_path: Path, user: dict[str, Any], expected:
     assert await authorization(await load_user(tmp_path, user)) == expected
 
 
-async def test_certificates_in_the_kubeconfig_become_files(tmp_path: Path, certificates: Certificates) -> None:
-    cert, key = map(content, certificates.pair("client"))
+@pytest.mark.parametrize(
+    "other",
+    [
+        pytest.param({"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": "/nowhere"}}, id="plugin"),
+        pytest.param({"auth-provider": {"name": "oidc", "config": {"id-token": "x"}}}, id="auth-provider"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("user", "expected"),
+    [
+        pytest.param({"token": "t"}, "Bearer t", id="token"),
+        pytest.param({"username": "u", "password": "p"}, "Basic dTpw", id="password"),
+    ],
+)
+async def test_what_the_config_says_itself_counts_before_programs_and_providers(
+    tmp_path: Path, user: dict[str, Any], expected: str, other: dict[str, Any]
+) -> None:
+    assert await authorization(await load_user(tmp_path, user | other)) == expected
+
+
+async def test_no_credentials_are_sent_without_tls(tmp_path: Path, certificates: Certificates) -> None:
+    """As with kubectl; the plugin is not even run."""
+    cert_file, key_file = certificates.pair("client")
+    plugin = {"apiVersion": "client.authentication.k8s.io/v1", "command": "/nowhere"}
+    for user in ({"token": "t"}, {"client-certificate": cert_file, "client-key": key_file}, {"exec": plugin}):
+        with capture_logs() as logs:
+            source = await load_user(tmp_path, user, server="HTTP://127.0.0.1")
+        assert await source.current() == Credential()
+        assert [line["event"] for line in logs] == ["the API server is reached without TLS, so no credentials are sent"]
+
+
+def encoded(path: str) -> str:
+    return base64.b64encode(Path(path).read_bytes()).decode()
+
+
+@pytest.mark.parametrize("certificate", [pytest.param("data", id="data"), pytest.param("file", id="file")])
+@pytest.mark.parametrize("key", [pytest.param("data", id="key is data"), pytest.param("file", id="key is a file")])
+async def test_a_client_certificate_and_its_key_are_data_or_files(
+    tmp_path: Path, certificates: Certificates, certificate: str, key: str
+) -> None:
+    """What is not used names a file that is not there: data come first."""
+    cert_file, key_file = certificates.pair("client")
     user = {
-        "client-certificate-data": base64.b64encode(cert.encode()).decode(),
-        "client-key-data": base64.b64encode(key.encode()).decode(),
+        "client-certificate": cert_file if certificate == "file" else "/nowhere",
+        "client-certificate-data": encoded(cert_file) if certificate == "data" else "",
+        "client-key": key_file if key == "file" else "/nowhere",
+        "client-key-data": encoded(key_file) if key == "data" else None,
     }
     credential = await (await load_user(tmp_path, user)).current()
-    assert (content(credential.cert_file), content(credential.key_file)) == (cert, key)
-    assert mode(credential.key_file) & 0o077 == 0
+    assert credential.client_certificate == certificates.key_pair("client")
+
+
+async def test_a_certificate_and_its_key_may_share_a_file(tmp_path: Path, certificates: Certificates) -> None:
+    both = tmp_path / "both.pem"
+    both.write_text("".join(map(content, certificates.pair("client"))))
+    credential = await (await load_user(tmp_path, {"client-certificate": "both.pem"})).current()
+    assert credential.client_certificate == KeyPair(both.read_bytes(), b"")
+
+
+async def test_a_certificate_with_another_key_is_refused_at_once(tmp_path: Path, certificates: Certificates) -> None:
+    user = {"client-certificate": certificates.pair("client")[0], "client-key": certificates.pair("server")[1]}
+    with pytest.raises(ConfigError, match=r"config .*: the client certificate .*: the key is not that of the cert"):
+        await load_user(tmp_path, user)
+
+
+async def test_secrets_do_not_show(tmp_path: Path, certificates: Certificates) -> None:
+    """Credentials end up in error reports of whatever holds them."""
+    cert_file, key_file = certificates.pair("client")
+    source = await load_user(tmp_path, {"token": "hush", "client-certificate": cert_file, "client-key": key_file})
+    shown = repr(await source.current())
+    assert "hush" not in shown
+    assert "PRIVATE KEY" not in shown
+
+
+@pytest.mark.parametrize("name", ["token", "ca.crt"])
+async def test_an_empty_file_is_refused(tmp_path: Path, certificates: Certificates, name: str) -> None:
+    (tmp_path / "token").write_text("one")
+    (tmp_path / "ca.crt").write_text(content(certificates.ca))
+    (tmp_path / name).write_text("\n")
+    with pytest.raises(ConfigError, match=rf"cannot be used: .*{name} is empty"):
+        await load_user(tmp_path, {"tokenFile": "token"}, **{"certificate-authority": "ca.crt"})
+
+
+async def test_a_token_file_counts_before_a_token(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("of the file")
+    source = await load_user(tmp_path, {"tokenFile": "token", "token": "of the config"})
+    assert await authorization(source) == "Bearer of the file"
 
 
 @pytest.mark.looptime
@@ -92,10 +143,10 @@ async def test_a_pods_token_is_read_again(
     (tmp_path / "ca.crt").write_text(content(certificates.ca))
     (tmp_path / "token").write_text("one")
     source = (await load_config(service_account=tmp_path)).credentials
-    assert await authorization(source) == "bearer one"
+    assert await authorization(source) == "Bearer one"
     (tmp_path / "token").write_text("two")
     await asyncio.sleep(31)
-    assert await authorization(source) == "bearer two"
+    assert await authorization(source) == "Bearer two"
 
 
 @pytest.mark.looptime
@@ -115,173 +166,28 @@ async def test_credentials_that_cannot_be_renewed_are_used_on_and_tried_again(tm
 
 
 @pytest.mark.looptime
-async def test_a_rewritten_certificate_file_is_another_credential(tmp_path: Path, certificates: Certificates) -> None:
-    for name, path in zip(("me.crt", "me.key"), certificates.pair("client"), strict=True):
-        (tmp_path / name).write_text(content(path))
+async def test_rewritten_certificate_files_are_used_once_they_fit_together(
+    tmp_path: Path, certificates: Certificates
+) -> None:
+    old, new = certificates.key_pair("client"), certificates.key_pair("server")
+    cert_file, key_file = tmp_path / "me.crt", tmp_path / "me.key"
+    cert_file.write_bytes(old.certificate)
+    key_file.write_bytes(old.key)
     source = await load_user(tmp_path, {"client-certificate": "me.crt", "client-key": "me.key"})
-    first = await source.current()
-    (tmp_path / "me.crt").write_text(content(certificates.pair("server")[0]))
+    assert (await source.current()).client_certificate == old
+    cert_file.write_bytes(new.certificate)
     await asyncio.sleep(31)
-    second = await source.current()
-    assert (first.cert_file, first.files_version == second.files_version) == (second.cert_file, False)
+    with capture_logs() as logs:
+        assert (await source.current()).client_certificate == old
+    assert ["the key is not that of the certificate" in line["error"] for line in logs] == [True]
+    key_file.write_bytes(new.key)
+    await asyncio.sleep(11)
+    assert (await source.current()).client_certificate == new
 
 
 async def test_a_token_that_no_header_can_hold_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="the token holds characters that no HTTP header can"):
         await load_user(tmp_path, {"token": "a\nb"})
-
-
-class Plugin:
-    """An exec plugin: answers with what `answer` holds and notes each run."""
-
-    def __init__(self, directory: Path) -> None:
-        self.answer = directory / "answer.json"
-        self.runs = directory / "runs"
-        self.runs.write_text("")
-        self.program = directory / "plugin"
-        script = f"""\
-            #!{sys.executable} -I
-            import json, os, pathlib, sys
-            with open({str(self.runs)!r}, "a") as runs:
-                runs.write(json.loads(os.environ["KUBERNETES_EXEC_INFO"])["kind"] + os.environ["FROM_CONFIG"] + "\\n")
-            answer = pathlib.Path({str(self.answer)!r})
-            if not answer.exists():
-                sys.exit("no session, log in first")
-            print(answer.read_text())
-            """
-        self.program.write_text(textwrap.dedent(script))
-        self.program.chmod(0o755)
-
-    def says(self, **status: Any) -> None:
-        kind = {"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential"}
-        self.answer.write_text(json.dumps({**kind, "status": status}))
-
-    def run_count(self) -> int:
-        return len(self.runs.read_text().splitlines())
-
-    @property
-    def user(self) -> dict[str, Any]:
-        return {
-            "exec": {
-                "apiVersion": "client.authentication.k8s.io/v1",
-                "command": f".{os.sep}plugin",
-                "args": ["get-token"],
-                "env": [{"name": "FROM_CONFIG", "value": "yes"}],
-                "installHint": "install it",
-            }
-        }
-
-
-@pytest.fixture
-def plugin(tmp_path: Path) -> Plugin:
-    return Plugin(tmp_path)
-
-
-def timestamp(seconds_from_now: float) -> str:
-    return (datetime.now(UTC) + timedelta(seconds=seconds_from_now)).isoformat()
-
-
-@pytest.mark.looptime
-async def test_an_exec_token_without_expiry_is_kept(tmp_path: Path, plugin: Plugin) -> None:
-    plugin.says(token="one")
-    source = await load_user(tmp_path, plugin.user)
-    assert await authorization(source) == "Bearer one"
-    await asyncio.sleep(3600)
-    assert await authorization(source) == "Bearer one"
-    assert plugin.runs.read_text() == "ExecCredentialyes\n"
-
-
-@pytest.mark.looptime
-async def test_the_servers_401_runs_the_plugin_again_but_not_at_once(tmp_path: Path, plugin: Plugin) -> None:
-    plugin.says(token="one")
-    source = await load_user(tmp_path, plugin.user)
-    await source.current()
-    plugin.says(token="two")
-    source.reject()
-    assert await authorization(source) == "Bearer one"
-    await asyncio.sleep(10)
-    assert await authorization(source) == "Bearer two"
-    assert plugin.run_count() == 2
-
-
-async def test_an_expired_exec_token_is_renewed_once_for_all_waiting_requests(tmp_path: Path, plugin: Plugin) -> None:
-    plugin.says(token="one", expirationTimestamp=timestamp(5))
-    source = await load_user(tmp_path, plugin.user)
-    plugin.says(token="two", expirationTimestamp=timestamp(3600))
-    assert await asyncio.gather(*(authorization(source) for _ in range(5))) == ["Bearer two"] * 5
-    assert plugin.run_count() == 2
-
-
-async def test_a_cancelled_request_does_not_stop_the_renewal(tmp_path: Path, plugin: Plugin) -> None:
-    plugin.says(token="one", expirationTimestamp=timestamp(5))
-    source = await load_user(tmp_path, plugin.user)
-    plugin.says(token="two", expirationTimestamp=timestamp(3600))
-    first = asyncio.create_task(authorization(source))
-    await asyncio.sleep(0)
-    first.cancel()
-    assert await authorization(source) == "Bearer two"
-    with pytest.raises(asyncio.CancelledError):
-        await first
-    assert plugin.run_count() == 2
-
-
-async def test_an_exec_plugin_may_bring_a_certificate(
-    tmp_path: Path, plugin: Plugin, certificates: Certificates
-) -> None:
-    cert, key = map(content, certificates.pair("client"))
-    plugin.says(clientCertificateData=cert, clientKeyData=key)
-    credential = await (await load_user(tmp_path, plugin.user)).current()
-    assert (credential.authorization, content(credential.cert_file)) == ("", cert)
-    assert content(credential.key_file) == key
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        pytest.param({}, r"plugin failed: .*no session, log in first.*install it", id="it fails"),
-        pytest.param({"command": "no-such-plugin"}, "exec plugin no-such-plugin failed", id="it is not there"),
-        pytest.param({"apiVersion": "other/v1"}, "does not match", id="another version"),
-    ],
-)
-async def test_a_plugin_that_fails_is_one_clear_sentence(
-    tmp_path: Path, plugin: Plugin, change: dict[str, Any], message: str
-) -> None:
-    if "apiVersion" in change:
-        plugin.says(token="t")
-    with pytest.raises(ConfigError, match=message):
-        await load_user(tmp_path, {"exec": plugin.user["exec"] | change})
-
-
-@pytest.mark.parametrize(
-    "answer", ["5", '{"apiVersion": "client.authentication.k8s.io/v1", "kind": "", "status": "x"}']
-)
-async def test_a_plugin_whose_answer_is_no_credential_is_one_clear_sentence(
-    tmp_path: Path, plugin: Plugin, answer: str
-) -> None:
-    plugin.answer.write_text(answer)
-    with pytest.raises(ConfigError, match=r"exec plugin .*plugin"):
-        await load_user(tmp_path, plugin.user)
-
-
-@pytest.mark.looptime
-async def test_whatever_stops_a_renewal_the_old_credential_is_used_on(
-    tmp_path: Path, plugin: Plugin, mocker: MockerFixture
-) -> None:
-    plugin.says(token="one")
-    source = await load_user(tmp_path, plugin.user)
-    await source.current()
-    mocker.patch.object(ExecProvider, "run", side_effect=KeyError("status"))
-    source.reject()
-    await asyncio.sleep(10)
-    with capture_logs() as logs:
-        assert [await authorization(source) for _ in range(3)] == ["Bearer one"] * 3
-    assert [line["event"] for line in logs] == ["cannot renew API credentials, using the old ones"]
-
-
-async def test_a_plugin_without_credentials_is_not_anonymous(tmp_path: Path, plugin: Plugin) -> None:
-    plugin.says(clientCertificateData="x")
-    with pytest.raises(ConfigError, match="gave neither a token nor a client certificate with its key"):
-        await load_user(tmp_path, plugin.user)
 
 
 def jwt(seconds_from_now: float) -> str:
@@ -362,6 +268,23 @@ async def test_an_oidc_token_that_cannot_be_renewed(tmp_path: Path, settings: di
             await load_user(tmp_path, user)
 
 
+async def test_a_refresh_token_does_not_follow_a_redirect(tmp_path: Path) -> None:
+    forms: list[str] = []
+
+    async def provider(request: web.Request) -> web.Response:
+        if request.method == "GET":
+            return web.json_response({"token_endpoint": f"http://{request.host}/token"})
+        forms.append(request.path)
+        if request.path == "/token":
+            raise web.HTTPTemporaryRedirect(f"http://{request.host}/elsewhere")
+        return web.json_response({"id_token": "fresh"})
+
+    async with http_server(provider) as url:
+        with pytest.raises(ConfigError, match="does not renew the OIDC token"):
+            await load_user(tmp_path, oidc_user(url, jwt(-5)))
+    assert forms == ["/token"]
+
+
 @pytest.mark.parametrize("trusted", [pytest.param(True, id="its CA is given"), pytest.param(False, id="it is not")])
 async def test_the_identity_provider_is_verified(tmp_path: Path, certificates: Certificates, trusted: bool) -> None:
     async def provider(request: web.Request) -> web.Response:
@@ -377,3 +300,43 @@ async def test_the_identity_provider_is_verified(tmp_path: Path, certificates: C
         else:
             with pytest.raises(ConfigError, match="certificate verify failed"):
                 await load_user(tmp_path, oidc_user(url, "x"))
+
+
+@pytest.fixture
+def gcloud(tmp_path: Path) -> Path:
+    """A command that prints what is in the file `answer`."""
+    command = tmp_path / "gcloud"
+    command.write_text(f"#!/bin/sh\ncat '{tmp_path}/answer'\n")
+    command.chmod(0o755)
+    return command
+
+
+def gcp_user(command: Path) -> dict[str, Any]:
+    return {"auth-provider": {"name": "gcp", "config": {"cmd-path": str(command), "cmd-args": "config"}}}
+
+
+async def test_a_gcp_token_is_kept_until_it_runs_out(tmp_path: Path, gcloud: Path) -> None:
+    def answers(token: str, expiry: str) -> None:
+        answer = {"credential": {"access_token": token, "token_expiry": expiry}}
+        (tmp_path / "answer").write_text(json.dumps(answer))
+
+    answers("one", "2001-01-01T00:00:00Z")
+    source = await load_user(tmp_path, gcp_user(gcloud))
+    answers("two", "2999-01-01T00:00:00Z")
+    assert await authorization(source) == "Bearer two"
+    answers("three", "2999-01-01T00:00:00Z")
+    source.reject(await source.current())
+    assert await authorization(source) == "Bearer two"
+
+
+async def test_a_gcp_command_that_gives_no_token_is_one_clear_sentence(tmp_path: Path, gcloud: Path) -> None:
+    (tmp_path / "answer").write_text("{}")
+    with pytest.raises(
+        ConfigError, match=r"config .*cannot be used: the gcp auth-provider gives no token: 'credential'"
+    ):
+        await load_user(tmp_path, gcp_user(gcloud))
+
+
+async def test_an_auth_provider_without_a_config_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="the gcp auth-provider has no config"):
+        await load_user(tmp_path, {"auth-provider": {"name": "gcp"}})

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 import pytest
 
@@ -17,12 +19,18 @@ from controller_runtime.client import (
     GoneError,
     InternalError,
     InvalidError,
+    MethodNotAllowedError,
+    NotAcceptableError,
     NotFoundError,
     Operation,
+    RequestTooLargeError,
     ServerTimeoutError,
     ServiceUnavailableError,
     TooManyRequestsError,
     UnauthorizedError,
+    UnsupportedMediaTypeError,
+    ignore_already_exists,
+    ignore_not_found,
 )
 from controller_runtime.client.errors import error_from_response
 
@@ -45,7 +53,14 @@ def status_body(code: int, reason: str, message: str = "no", **details: object) 
         pytest.param(401, "Unauthorized", UnauthorizedError, id="unauthorized"),
         pytest.param(403, "Forbidden", ForbiddenError, id="forbidden"),
         pytest.param(404, "NotFound", NotFoundError, id="not found"),
-        pytest.param(405, "MethodNotAllowed", ApiError, id="method not allowed"),
+        pytest.param(405, "MethodNotAllowed", MethodNotAllowedError, id="method not allowed"),
+        pytest.param(406, "NotAcceptable", NotAcceptableError, id="not acceptable"),
+        pytest.param(413, "RequestEntityTooLarge", RequestTooLargeError, id="too large"),
+        pytest.param(415, "UnsupportedMediaType", UnsupportedMediaTypeError, id="unsupported media type"),
+        pytest.param(413, "Invented", RequestTooLargeError, id="413 by its code"),
+        pytest.param(429, "InternalError", TooManyRequestsError, id="429 counts for more than its reason"),
+        pytest.param(413, "BadRequest", RequestTooLargeError, id="413 counts for more than its reason"),
+        pytest.param(500, "StorageReadError", ApiError, id="a known reason without a class"),
         pytest.param(409, "AlreadyExists", AlreadyExistsError, id="already exists"),
         pytest.param(409, "Conflict", ConflictError, id="conflict"),
         pytest.param(410, "Gone", GoneError, id="gone"),
@@ -75,6 +90,11 @@ def test_a_status_becomes_the_error_of_its_reason(code: int, reason: str, expect
     [
         pytest.param(CREATE, 409, "AlreadyExists", AlreadyExistsError, id="409 to a create"),
         pytest.param(UPDATE, 409, "Conflict", ConflictError, id="409 to anything else"),
+        pytest.param(
+            CREATE._replace(subresource="token"), 409, "AlreadyExists", AlreadyExistsError, id="409 to a POST"
+        ),
+        pytest.param(UPDATE, 405, "MethodNotAllowed", MethodNotAllowedError, id="405"),
+        pytest.param(UPDATE, 413, "RequestEntityTooLarge", RequestTooLargeError, id="413"),
         pytest.param(UPDATE, 410, "Gone", GoneError, id="410"),
         pytest.param(UPDATE, 422, "Invalid", InvalidError, id="422"),
         pytest.param(UPDATE, 502, "InternalError", InternalError, id="502"),
@@ -121,6 +141,16 @@ def test_a_404_without_a_status_means_that_the_kind_is_missing() -> None:
     assert isinstance(missing_object, NotFoundError)
     assert (missing_kind.kind_is_missing, missing_object.kind_is_missing) == (True, False)
     assert "does not serve leases of coordination.k8s.io/v1 (is its CRD installed?)" in str(missing_kind)
+
+
+def test_a_missing_right_is_explained_with_all_that_somebody_needs() -> None:
+    text = 'leases is forbidden: User "x" cannot create resource "leases"'
+    error = error_from_response(CREATE, 403, {}, status_body(403, "Forbidden", text))
+    assert isinstance(error, ForbiddenError)
+    assert error.explain("create, get").endswith('resources: ["leases"], verbs: [create, get]}')
+    admission = error_from_response(CREATE, 403, {}, status_body(403, "Forbidden", "not on Fridays"))
+    assert isinstance(admission, ForbiddenError)
+    assert admission.explain("create, get") == str(admission)
 
 
 def test_a_missing_kind_that_knows_how_it_is_installed_says_so() -> None:
@@ -202,3 +232,33 @@ def test_causes_name_the_fields() -> None:
     causes = [{"reason": "FieldValueRequired", "message": "Required value", "field": "spec.uuid"}]
     error = error_from_response(UPDATE, 422, {}, status_body(422, "Invalid", causes=causes))
     assert [(cause.reason, cause.field) for cause in error.causes] == [("FieldValueRequired", "spec.uuid")]
+
+
+MISSING_OBJECT = error_from_response(UPDATE, 404, {}, status_body(404, "NotFound"))
+MISSING_KIND = error_from_response(UPDATE, 404, {}, b"404 page not found")
+EXISTING = error_from_response(CREATE, 409, {}, status_body(409, "AlreadyExists"))
+CONFLICT = error_from_response(UPDATE, 409, {}, status_body(409, "Conflict"))
+
+
+@pytest.mark.parametrize(
+    ("ignoring", "ignored", "raised"),
+    [
+        pytest.param(ignore_not_found, [MISSING_OBJECT], [MISSING_KIND, EXISTING, KeyError("x")], id="not found"),
+        pytest.param(ignore_already_exists, [EXISTING], [CONFLICT, MISSING_OBJECT, KeyError("x")], id="exists"),
+    ],
+)
+def test_only_the_one_failure_is_ignored(
+    ignoring: Callable[[], AbstractContextManager[None]], ignored: list[Exception], raised: list[Exception]
+) -> None:
+    for error in ignored:
+        with ignoring():
+            raise error
+    for error in raised:
+        with pytest.raises(type(error)), ignoring():
+            raise error
+
+
+def test_an_error_names_kind_and_object_to_programs() -> None:
+    assert isinstance(CONFLICT, ApiError)
+    operation = CONFLICT.operation
+    assert (operation.verb, operation.resource.kind, *operation.key) == ("update", "Lease", "kube-system", "lock")

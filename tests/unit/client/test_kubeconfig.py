@@ -33,16 +33,16 @@ def write(path: Path, content: object) -> Path:
 
 def test_the_current_context_with_its_cluster_and_user(tmp_path: Path) -> None:
     selected = select_context([write(tmp_path / "config", document())], "--kubeconfig", None)
-    assert selected.document["clusters"] == [{"name": "c1", "cluster": {"server": "https://one.example"}}]
-    assert selected.document["users"] == [{"name": "u1", "user": {"token": "t1"}}]
+    assert selected.cluster == {"server": "https://one.example"}
+    assert selected.user == {"token": "t1"}
+    assert "t1" not in repr(selected), "it ends up in error reports"
     assert selected.namespace == "boot"
 
 
 def test_another_context_can_be_chosen(tmp_path: Path) -> None:
     contexts = [*document()["contexts"], {"name": "other", "context": {"cluster": "c1"}}]
     selected = select_context([write(tmp_path / "config", document(contexts=contexts))], "--kubeconfig", "other")
-    assert selected.document["current-context"] == "other"
-    assert selected.document["users"][0]["user"] == {}
+    assert (selected.user, selected.namespace) == ({}, "")
 
 
 def test_the_first_file_that_has_an_entry_wins(tmp_path: Path) -> None:
@@ -51,14 +51,13 @@ def test_the_first_file_that_has_an_entry_wins(tmp_path: Path) -> None:
     third = document(**{"current-context": "nowhere"}, clusters=[])
     paths = [write(tmp_path / name, content) for name, content in (("1", first), ("2", second), ("3", third))]
     selected = select_context(paths, "KUBECONFIG", None)
-    assert selected.document["current-context"] == "lab"
-    assert selected.document["users"][0]["user"]["token"] == "first"
-    assert selected.document["clusters"][0]["cluster"]["server"] == "https://one.example"
+    assert (selected.user["token"], selected.namespace) == ("first", "boot")
+    assert selected.cluster["server"] == "https://one.example"
 
 
 def test_files_that_do_not_exist_are_passed_over_while_one_does(tmp_path: Path) -> None:
     paths = [tmp_path / "missing", write(tmp_path / "config", document())]
-    assert select_context(paths, "KUBECONFIG", None).document["current-context"] == "lab"
+    assert select_context(paths, "KUBECONFIG", None).namespace == "boot"
 
 
 def test_relative_paths_are_relative_to_their_file(tmp_path: Path) -> None:
@@ -68,9 +67,9 @@ def test_relative_paths_are_relative_to_their_file(tmp_path: Path) -> None:
         write(tmp_path / "a" / "config", document(clusters=[{"name": "c1", "cluster": cluster}], users=[])),
         write(tmp_path / "b" / "config", {"users": [{"name": "u1", "user": user}]}),
     ]
-    selected = select_context(paths, "KUBECONFIG", None).document
-    assert selected["clusters"][0]["cluster"]["certificate-authority"] == str(tmp_path / "a/pki/ca.crt")
-    assert selected["users"][0]["user"] == {
+    selected = select_context(paths, "KUBECONFIG", None)
+    assert selected.cluster["certificate-authority"] == str(tmp_path / "a/pki/ca.crt")
+    assert selected.user == {
         "client-certificate": str(tmp_path / "b/me.crt"),
         "client-key": "/abs/me.key",
         "tokenFile": str(tmp_path / "b/token"),
@@ -87,8 +86,8 @@ def test_relative_paths_are_relative_to_their_file(tmp_path: Path) -> None:
 )
 def test_where_an_exec_plugin_is(tmp_path: Path, command: str, expected: str) -> None:
     users = [{"name": "u1", "user": {"exec": {"command": command}}}]
-    selected = select_context([write(tmp_path / "config", document(users=users))], "--kubeconfig", None).document
-    assert selected["users"][0]["user"]["exec"]["command"] == expected.format(tmp_path)
+    selected = select_context([write(tmp_path / "config", document(users=users))], "--kubeconfig", None)
+    assert selected.user["exec"]["command"] == expected.format(tmp_path)
 
 
 BAD_CONTEXT = [{"name": "lab", "context": {"user": "u1"}}]
@@ -112,6 +111,11 @@ BAD_CONTEXT = [{"name": "lab", "context": {"user": "u1"}}]
         pytest.param(document(users=[{"name": "u1", "user": {"exec": "x"}}]), "exec of user 'u1' is no map", id="exec"),
         pytest.param(
             document(users=[{"name": "u1", "user": {"token": 5}}]), "token of user 'u1' is no text", id="token"
+        ),
+        pytest.param(
+            document(users=[{"name": "u1", "user": {"username": "u", "password": 5}}]),
+            "password of user 'u1' is no text",
+            id="password",
         ),
         pytest.param(
             document(clusters=[{"name": "c1", "cluster": {"server": 5}}]),
@@ -147,6 +151,16 @@ BAD_CONTEXT = [{"name": "lab", "context": {"user": "u1"}}]
             document(users=[{"name": "u1", "user": {"token": "t", "as": "root"}}]),
             r"user 'u1' impersonates another \(as\), which is not supported",
             id="impersonation would be ignored",
+        ),
+        pytest.param(
+            document(users=[{"name": "u1", "user": {"tokenFile": "t", "password": "p"}}]),
+            r"user 'u1' has both token or tokenFile and username or password: only one can be used",
+            id="token and password",
+        ),
+        pytest.param(
+            document(users=[{"name": "u1", "user": {"exec": {"command": "x"}, "auth-provider": {"name": "oidc"}}}]),
+            r"user 'u1' has both exec and auth-provider: only one can be used",
+            id="plugin and auth-provider",
         ),
         pytest.param(
             document(users=[{"name": "u1", "user": {"auth-provider": {"name": "azure"}}}]),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
-from controller_runtime.apimachinery import DecodeError, NamespacedName
+from controller_runtime.apimachinery import DecodeError, NamespacedName, metadata_of
 from controller_runtime.client.lists import decode_list
 from controller_runtime.metrics import REGISTRY
 from tests.unit.client.fakes import Widget, widget
@@ -58,6 +59,49 @@ def test_an_undecodable_item_costs_only_itself() -> None:
 def test_an_item_without_a_name_is_skipped_too(item: Any) -> None:
     page = decode_list(Widget, body(item))
     assert [skipped.key for skipped in page.skipped] == [NamespacedName("", "")]
+
+
+Wigdet = type("Wigdet", (Widget,), {"resource": replace(Widget.resource, kind="Wigdet")}, frozen=True, kw_only=True)
+Everywhere = type(
+    "Everywhere", (Widget,), {"resource": replace(Widget.resource, namespaced=False)}, frozen=True, kw_only=True
+)
+
+
+def listed(list_kind: str, *items: Any) -> bytes:
+    return json.dumps({"kind": list_kind, "metadata": {"resourceVersion": "7"}, "items": items}).encode()
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        pytest.param(listed("WidgetList", widget("a") | {"kind": "Widget"}), id="objects-name-theirs"),
+        pytest.param(listed("WidgetList", {"metadata": {"name": "a", "namespace": "default"}}), id="list-alone"),
+    ],
+)
+def test_a_misspelt_kind_is_named(document: bytes) -> None:
+    with pytest.raises(
+        DecodeError, match=r"calls widgets.example.com Widget, not Wigdet: mend Resource\(kind=\.\.\.\)"
+    ):
+        decode_list(Wigdet, document)
+
+
+@pytest.mark.parametrize(
+    ("kind", "document"),
+    [
+        pytest.param(Widget, listed("Widgets", widget("a") | {"kind": "Widget"}), id="list-kind-of-the-crd"),
+        pytest.param(Wigdet, listed("WidgetList"), id="empty"),
+        pytest.param(metadata_of(Wigdet), listed("PartialObjectMetadataList", widget("a")), id="metadata"),
+    ],
+)
+def test_a_kind_that_may_be_right_passes(kind: Any, document: bytes) -> None:
+    assert decode_list(kind, document).resource_version == "7"
+
+
+def test_a_wrong_scope_is_named() -> None:
+    with pytest.raises(DecodeError, match=r"have a namespace: mend Resource\(namespaced=True\)"):
+        decode_list(Everywhere, body(widget("a")))
+    with pytest.raises(DecodeError, match=r"have no namespace: mend Resource\(namespaced=False\)"):
+        decode_list(Widget, body({"metadata": {"name": "a"}}))
 
 
 def test_a_malformed_envelope_is_an_error() -> None:

@@ -110,3 +110,10 @@ async def test_a_server_that_asks_a_watch_to_wait_for_an_hour_is_the_callers() -
     attempts = Attempts(response(429, retry_after="3600"), response(200))
     assert (await send_with_retries(request("GET"), attempts)).status == 429
     assert attempts.times == [0]
+
+
+async def test_each_repetition_is_told_with_what_came_before_it() -> None:
+    told: list[str] = []
+    outcomes = (response(503, retry_after="1"), ConnectionLostError("reset"), response(429, retry_after="1"))
+    await send_with_retries(request("GET"), Attempts(*outcomes, response(200)), on_retry=told.append)
+    assert told == ["503", "<error>", "429"]

@@ -5,12 +5,20 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 import pytest
 
-from controller_runtime.apimachinery import Condition, NamespacedName, find_condition, set_condition
+from controller_runtime.apimachinery import (
+    Condition,
+    NamespacedName,
+    Object,
+    ObjectMeta,
+    Resource,
+    find_condition,
+    set_condition,
+)
 from controller_runtime.apimachinery.codec import decode
 from controller_runtime.client import (
     ApiRequest,
@@ -181,6 +189,33 @@ async def test_an_object_that_is_gone_is_the_callers() -> None:
     obj = decode(Widget, json.dumps(widget()).encode())
     with pytest.raises(NotFoundError):
         await patch_status(Client(transport), obj, setting("Ready", "x"))
+
+
+class Lamp(Object, frozen=True, kw_only=True, gc=False):
+    """A kind that may have no status."""
+
+    resource: ClassVar[Resource] = Resource(group="example.com", version="v1", kind="Lamp", plural="lamps")
+
+    status: WidgetStatus | None = None
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "patch"),
+    [
+        pytest.param(None, WidgetStatus(state="on"), {"state": "on"}, id="the first"),
+        pytest.param(WidgetStatus(state="on"), None, {"state": None}, id="none any more"),
+        pytest.param(None, WidgetStatus(), None, id="an empty one says nothing"),
+    ],
+)
+async def test_a_status_that_may_be_missing(
+    before: WidgetStatus | None, after: WidgetStatus | None, patch: dict[str, Any] | None
+) -> None:
+    transport = FakeTransport(lambda request: response(200, {"metadata": {"name": "a", "resourceVersion": "2"}}))
+    metadata = ObjectMeta(name="a", namespace="default", resource_version="1")
+    lamp = Lamp(metadata=metadata, status=before)
+    await patch_status(Client(transport), lamp, lambda obj: msgspec.structs.replace(obj, status=after))
+    sent = [json.loads(request.body or b"") for request in transport.requests]
+    assert sent == ([{"metadata": {"resourceVersion": "1"}, "status": patch}] if patch is not None else [])
 
 
 @pytest.mark.parametrize(

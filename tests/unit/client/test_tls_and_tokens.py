@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from aiohttp import web
 
 from controller_runtime.client import ConfigError, ConnectError, Credential
 from tests.unit.client.loopback import Certificates, Recorder, get, http_server, transport_to
+from tests.unit.client.users import content
 
 
 class Changing:
@@ -14,13 +17,13 @@ class Changing:
 
     def __init__(self, credential: Credential) -> None:
         self.credential = credential
-        self.rejections = 0
+        self.rejected: list[Credential] = []
 
     async def current(self) -> Credential:
         return self.credential
 
-    def reject(self) -> None:
-        self.rejections += 1
+    def reject(self, refused: Credential) -> None:
+        self.rejected.append(refused)
 
 
 async def test_a_renewed_token_is_used_at_once() -> None:
@@ -33,21 +36,70 @@ async def test_a_renewed_token_is_used_at_once() -> None:
     assert [request.headers["Authorization"] for request in server.requests] == ["Bearer one", "Bearer two"]
 
 
-async def test_a_401_rejects_the_credential() -> None:
-    server = Recorder([web.Response(status=401), web.Response(status=403)])
-    source = Changing(Credential())
+async def test_a_401_rejects_the_credential_that_was_sent() -> None:
+    """Which may have been replaced meanwhile."""
+    old, new = Credential(authorization="Bearer old"), Credential(authorization="Bearer new")
+    source = Changing(old)
+
+    async def server(request: web.Request) -> web.Response:
+        source.credential = new
+        return web.Response(status=401 if request.headers["Authorization"] == old.authorization else 403)
+
     async with http_server(server) as url, transport_to(url, credentials=source) as transport:
-        assert ((await transport.send(get())).status, source.rejections) == (401, 1)
-        assert ((await transport.send(get())).status, source.rejections) == (403, 1)
+        assert [(await transport.send(get())).status for _ in range(2)] == [401, 403]
+    assert source.rejected == [old]
 
 
-async def test_a_server_of_the_configured_ca_is_trusted(certificates: Certificates) -> None:
+@pytest.mark.parametrize("scheme", ["https", "HTTPS"])
+async def test_a_server_of_the_configured_ca_is_trusted(certificates: Certificates, scheme: str) -> None:
     server = Recorder()
     async with (
         http_server(server, certificates.server_context()) as url,
-        transport_to(url, ca_file=certificates.ca) as transport,
+        transport_to(url.replace("https", scheme), ca_file=certificates.ca) as transport,
     ):
         assert (await transport.send(get())).status == 200
+
+
+async def test_the_ca_may_be_data(certificates: Certificates) -> None:
+    async with (
+        http_server(Recorder(), certificates.server_context()) as url,
+        transport_to(url, ca_data=content(certificates.ca)) as transport,
+    ):
+        assert (await transport.send(get())).status == 200
+
+
+async def test_a_changed_ca_file_counts_from_the_next_credential_on(certificates: Certificates, tmp_path: Path) -> None:
+    ca = tmp_path / "ca.crt"
+    ca.write_bytes(certificates.key_pair("client").certificate)
+    source = Changing(Credential())
+    async with (
+        http_server(Recorder(), certificates.server_context()) as url,
+        transport_to(url, ca_file=str(ca), credentials=source) as transport,
+    ):
+        with pytest.raises(ConnectError, match="certificate verify failed"):
+            await transport.send(get())
+        ca.write_text("# Zertifizierungsstelle für uns\n" + content(certificates.ca))
+        source.credential = Credential()
+        assert (await transport.send(get())).status == 200
+
+
+async def test_credentials_that_are_only_read_again_leave_connections_open(certificates: Certificates) -> None:
+    connections: list[object] = []
+
+    async def server(request: web.Request) -> web.Response:
+        connections.append(request.transport)
+        return web.Response()
+
+    source = Changing(Credential(client_certificate=certificates.key_pair("client")))
+    async with (
+        http_server(server, certificates.server_context(ask_client=True)) as url,
+        transport_to(url, ca_file=certificates.ca, credentials=source) as transport,
+    ):
+        await transport.send(get())
+        source.credential = Credential(client_certificate=certificates.key_pair("client"))
+        await transport.send(get())
+    assert len(connections) == 2
+    assert len(set(connections)) == 1
 
 
 async def test_a_server_of_another_ca_is_not_trusted(certificates: Certificates) -> None:
@@ -92,24 +144,32 @@ async def test_a_renewed_client_certificate_is_used_on_new_connections(certifica
         names.append(subject["commonName"])
         return web.Response()
 
-    def credential(name: str) -> Credential:
-        cert, key = certificates.pair(name)
-        return Credential(cert_file=cert, key_file=key)
-
-    source = Changing(credential("client"))
+    source = Changing(Credential(client_certificate=certificates.key_pair("client")))
     async with (
         http_server(server, certificates.server_context(ask_client=True)) as url,
         transport_to(url, ca_file=certificates.ca, credentials=source) as transport,
     ):
         await transport.send(get())
-        source.credential = credential("renewed")
+        source.credential = Credential(client_certificate=certificates.key_pair("renewed"))
         await transport.send(get())
     assert names == ["alice", "bob"]
 
 
-async def test_tls_files_that_cannot_be_read_are_named(certificates: Certificates) -> None:
-    credential = Credential(cert_file=certificates.pair("client")[0], key_file=certificates.pair("server")[1])
+@pytest.mark.parametrize("ca", [pytest.param(None, id="missing"), pytest.param("", id="empty"), "x"])
+async def test_a_ca_file_that_cannot_be_used_is_named(tmp_path: Path, ca: str | None) -> None:
+    path = tmp_path / "ca.crt"
+    if ca is not None:
+        path.write_text(ca)
+    async with transport_to("https://127.0.0.1:1", ca_file=str(path)) as transport:
+        for _ in range(2):
+            with pytest.raises(ConfigError, match=rf"TLS to https://127\.0\.0\.1:1 cannot be set up from {path}: "):
+                await transport.send(get())
+
+
+async def test_a_client_certificate_that_cannot_be_used_is_an_error(certificates: Certificates) -> None:
+    pair = certificates.key_pair("client")._replace(key=certificates.key_pair("server").key)
+    credential = Credential(client_certificate=pair)
     async with transport_to("https://127.0.0.1:1", ca_file=certificates.ca, credentials=credential) as transport:
         for _ in range(2):
-            with pytest.raises(ConfigError, match=r"TLS to https://127\.0\.0\.1:1 cannot be set up from .*client\.crt"):
+            with pytest.raises(ConfigError, match=r"TLS to https://127\.0\.0\.1:1: .*the key is not that of the cert"):
                 await transport.send(get())

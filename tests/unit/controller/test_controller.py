@@ -4,90 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import Counter
-from collections.abc import Awaitable, Callable
 
 import pytest
 import structlog
 from structlog.testing import capture_logs
 
 from controller_runtime import metrics
-from controller_runtime.apimachinery import NamespacedName
+from controller_runtime.apimachinery import NamespacedName, Resource
 from controller_runtime.controller import (
     CacheSyncError,
     Controller,
     ControllerOptions,
     Request,
     Result,
+    RetryError,
     TerminalError,
+    reconcile_id,
 )
-from controller_runtime.workqueue import PriorityQueue
-
-A, B = NamespacedName("ns", "a"), NamespacedName("ns", "b")
-
-
-class ListSource:
-    """Hands fixed requests to the queue and lets a test add more."""
-
-    def __init__(self, *requests: Request, synced: bool = True) -> None:
-        self._requests = requests
-        self.synced = asyncio.Event()
-        if synced:
-            self.synced.set()
-        self.queue: PriorityQueue[Request] | None = None
-        self.stopped = 0
-
-    def start(self, queue: PriorityQueue[Request]) -> None:
-        self.queue = queue
-        for request in self._requests:
-            queue.add(request)
-
-    async def wait_synced(self) -> None:
-        await self.synced.wait()
-
-    def stop(self) -> None:
-        self.stopped += 1
-
-    def describe(self) -> str:
-        return "list source: the cable is out"
-
-
-class Recording:
-    """A reconciler that notes when it was called with what, and that two runs of one object never overlap."""
-
-    def __init__(self, act: Callable[[Request], Awaitable[Result | None]]) -> None:
-        self._act = act
-        self.runs: list[tuple[float, Request]] = []
-        self.active: Counter[Request] = Counter()
-        self.most_at_once = 0
-
-    async def reconcile(self, request: Request) -> Result | None:
-        self.runs.append((asyncio.get_running_loop().time(), request))
-        self.active[request] += 1
-        assert self.active[request] == 1, "the same object is reconciled twice at once"
-        self.most_at_once = max(self.most_at_once, self.active.total())
-        try:
-            return await self._act(request)
-        finally:
-            self.active[request] -= 1
-
-    def times(self) -> list[float]:
-        return [round(time - self.runs[0][0], 3) for time, _ in self.runs]
-
-
-async def succeed(request: Request) -> None:
-    await asyncio.sleep(1)
-
-
-async def run_for(seconds: float, controller: Controller) -> None:
-    """Runs the controller for so long and ends it."""
-    with pytest.raises(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await controller.start()
-
-
-def count(name: str, counter: str, **labels: str) -> float:
-    return metrics.REGISTRY.get_sample_value(counter, {"controller": name, **labels}) or 0.0
+from controller_runtime.workqueue import LOW_PRIORITY
+from tests.unit.controller.fakes import A, B, ListSource, Recording, count, run_for, succeed
 
 
 @pytest.mark.looptime
@@ -145,9 +80,11 @@ async def test_a_bug_is_counted_as_a_panic_and_retried() -> None:
             raise KeyError("x")
 
     reconciler = Recording(stumble)
-    await run_for(10, Controller("stumbling", reconciler, sources=[ListSource(A)]))
+    with capture_logs() as lines:
+        await run_for(10, Controller("stumbling", reconciler, sources=[ListSource(A)]))
     assert len(reconciler.runs) == 2
     assert count("stumbling", "controller_runtime_reconcile_panics_total") == 1
+    assert [line["error"] for line in lines if line["log_level"] == "error"] == ["panic: 'x' [recovered]"]
 
 
 @pytest.mark.looptime
@@ -294,31 +231,12 @@ async def test_a_result_that_is_no_time_costs_one_run_and_not_the_controller() -
     assert len(reconciler.runs) == 2
 
 
-class BrokenSource(ListSource):
-    async def wait_synced(self) -> None:
-        raise ConnectionError("the cable is out")
-
-
 @pytest.mark.looptime
 async def test_a_source_that_fails_is_noticed_while_another_is_still_syncing() -> None:
     options = ControllerOptions(cache_sync_timeout=None)
-    sources = [ListSource(synced=False), BrokenSource()]
+    sources = [ListSource(synced=False), ListSource(failure=ConnectionError("the cable is out"))]
     with pytest.raises(ConnectionError, match="the cable is out"):
         await Controller("broken", Recording(succeed), sources=sources, options=options).start()
-
-
-@pytest.mark.parametrize(
-    ("sources", "options", "words"),
-    [
-        pytest.param([], ControllerOptions(), "needs a source", id="nothing to watch"),
-        pytest.param([ListSource], ControllerOptions(max_concurrent_reconciles=0), "at least one worker", id="nobody"),
-    ],
-)
-def test_a_controller_that_could_do_nothing_is_refused(
-    sources: list[type[ListSource]], options: ControllerOptions, words: str
-) -> None:
-    with pytest.raises(ValueError, match=words):
-        Controller("idle", Recording(succeed), sources=[make() for make in sources], options=options)
 
 
 @pytest.mark.looptime
@@ -371,36 +289,162 @@ def test_the_results_are_there_before_the_first_reconciliation() -> None:
 
 
 @pytest.mark.looptime
-async def test_log_lines_of_a_run_name_the_controller_the_object_and_the_run() -> None:
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        pytest.param(
+            Resource(group="example.com", version="v1", kind="Widget", plural="widgets"),
+            {"controllerGroup": "example.com", "controllerKind": "Widget", "Widget": {"namespace": "ns", "name": "a"}},
+            id="of a kind",
+        ),
+        pytest.param(None, {"object": {"namespace": "ns", "name": "a"}}, id="of no kind"),
+    ],
+)
+async def test_log_lines_of_a_run_name_the_controller_the_object_and_the_run(
+    kind: Resource | None, expected: dict[str, object]
+) -> None:
+    seen: list[str] = []
+
     async def fail(request: Request) -> None:
+        structlog.get_logger().info("mine")
+        seen.append(reconcile_id.get())
         raise ConnectionError("no route")
 
     with capture_logs(processors=[structlog.contextvars.merge_contextvars]) as lines:
-        await run_for(0.001, Controller("logged", Recording(fail), sources=[ListSource(A)]))
-    (line,) = [line for line in lines if line["log_level"] == "error"]
-    assert (line["event"], line["controller"], line["namespace"], line["name"], line["error"]) == (
-        "Reconciler error",
-        "logged",
-        "ns",
-        "a",
-        "no route",
-    )
-    assert len(line["reconcileID"]) == 36
+        await run_for(0.001, Controller("logged", Recording(fail), sources=[ListSource(A)], kind=kind))
+    (error,) = [line for line in lines if line["log_level"] == "error"]
+    (mine,) = [line for line in lines if line["event"] == "mine"]
+    assert (error["event"], error["error"]) == ("Reconciler error", "no route")
+    for line in (error, mine):
+        common = {key: value for key, value in line.items() if key not in ("event", "error", "log_level", "exc_info")}
+        about = {"controller": "logged", "namespace": "ns", "name": "a", "reconcileID": seen[0]}
+        assert common == about | expected
+    assert len(seen[0]) == 36
+    assert reconcile_id.get() == ""
 
 
-def test_the_metrics_have_the_names_of_controller_runtime() -> None:
-    Controller("named", Recording(succeed), sources=[ListSource(A)])
+@pytest.mark.looptime
+async def test_each_run_has_an_id_of_its_own_which_tasks_of_the_reconciler_see() -> None:
+    seen: list[tuple[str, str]] = []
+
+    async def look(request: Request) -> None:
+        async def inside() -> str:
+            return reconcile_id.get()
+
+        seen.append((reconcile_id.get(), await asyncio.create_task(inside())))
+
+    await run_for(10, Controller("ids", Recording(look), sources=[ListSource(A, B)]))
+    assert len(set(seen)) == 2
+    assert all(own == task for own, task in seen)
+
+
+@pytest.mark.looptime
+async def test_a_retry_has_the_priority_of_its_run_unless_the_error_names_another() -> None:
+    source = ListSource()
+
+    async def fail(request: Request) -> None:
+        if request == A:
+            raise ValueError("wrapped") from RetryError("again, some time", priority=LOW_PRIORITY)
+        raise ConnectionError("no route")
+
+    controller = Controller("priorities", Recording(fail), sources=[source])
+    task = asyncio.create_task(controller.start())
+    await asyncio.sleep(1)
+    assert source.queue is not None
+    for request in (A, B):
+        source.queue.add(request, priority=7)
+    await asyncio.sleep(0.001)
+    priorities = [(one.item.name, one.priority) for one in controller.queue_snapshot().waiting]
+    task.cancel()
+    await asyncio.wait({task})
+    assert sorted(priorities) == [("a", LOW_PRIORITY), ("b", 7)]
+
+
+@pytest.mark.looptime
+async def test_a_planned_run_has_the_priority_of_the_last_one_unless_the_result_names_another() -> None:
+    source = ListSource()
+
+    async def again(request: Request) -> Result:
+        return Result(requeue_after=60, priority=3 if request == A else None)
+
+    controller = Controller("planned", Recording(again), sources=[source])
+    task = asyncio.create_task(controller.start())
+    await asyncio.sleep(1)
+    assert source.queue is not None
+    for request in (A, B):
+        source.queue.add(request, priority=7)
+    await asyncio.sleep(1)
+    planned = [(one.item.name, one.priority) for one in controller.queue_snapshot().waiting]
+    task.cancel()
+    await asyncio.wait({task})
+    assert sorted(planned) == [("a", 3), ("b", 7)]
+    assert controller.queue_snapshot().waiting == ()
+
+
+@pytest.mark.looptime
+async def test_causes_that_go_round_in_a_circle_are_an_error_like_any_other() -> None:
+    async def fail(request: Request) -> None:
+        first, second = ValueError("1"), ValueError("2")
+        first.__cause__, second.__cause__ = second, first
+        raise first
+
+    await run_for(0.001, Controller("circle", Recording(fail), sources=[ListSource(A)]))
+    assert count("circle", "controller_runtime_reconcile_errors_total") == 1
+
+
+@pytest.mark.looptime
+async def test_a_reconciler_that_never_waits_leaves_the_loop_its_turns() -> None:
+    turns: list[int] = []
+    all_done = asyncio.Event()
+
+    async def count_turns() -> None:
+        for turn in range(1_000):
+            turns.append(turn)
+            await asyncio.sleep(0)
+
+    async def look_and_return(request: Request) -> None:
+        if len(reconciler.runs) == 100:
+            all_done.set()
+
+    requests = [NamespacedName("ns", str(number)) for number in range(100)]
+    reconciler = Recording(look_and_return)
+    task = asyncio.create_task(Controller("busy", reconciler, sources=[ListSource(*requests)]).start())
+    counting = asyncio.create_task(count_turns())
+    await all_done.wait()
+    assert len(turns) >= 100
+    for one in (task, counting):
+        one.cancel()
+    await asyncio.wait({task, counting})
+
+
+@pytest.mark.looptime
+async def test_it_cannot_run_twice_at_once() -> None:
+    controller = Controller("once-only", Recording(succeed), sources=[ListSource(A)])
+    task = asyncio.create_task(controller.start())
+    await asyncio.sleep(1)
+    with pytest.raises(RuntimeError, match="once-only is running already"):
+        await controller.start()
+    assert not task.done()
+    task.cancel()
+    await asyncio.wait({task})
+
+
+@pytest.mark.looptime
+async def test_the_metrics_have_the_names_of_controller_runtime() -> None:
+    controller = Controller("named", Recording(succeed), sources=[ListSource(A)])
     labels = {"controller": "named"}
     for name in (
         "controller_runtime_reconcile_errors_total",
         "controller_runtime_terminal_reconcile_errors_total",
         "controller_runtime_reconcile_panics_total",
         "controller_runtime_reconcile_timeouts_total",
+        "controller_runtime_own_writes_unseen_total",
         "controller_runtime_max_concurrent_reconciles",
         "controller_runtime_active_workers",
         "controller_runtime_reconcile_time_seconds_count",
     ):
         assert metrics.REGISTRY.get_sample_value(name, labels) is not None, name
+    await run_for(1, controller)
     for name in (
         "workqueue_adds_total",
         "workqueue_retries_total",

@@ -77,3 +77,20 @@ def test_a_rule_that_says_nothing_is_refused(change: dict[str, Any]) -> None:
     assert PolicyRule(**whole).resource_names == ()
     with pytest.raises(GenerationError, match="a rule needs groups, resources, verbs and a reason"):
         PolicyRule(**whole | change)
+
+
+def test_a_rule_may_grant_paths_instead_of_resources() -> None:
+    rule = PolicyRule(non_resource_urls=("/metrics", "/debug/*"), verbs=("get",), reason="Scrapers read them.")
+    role = yaml.safe_load(cluster_role_yaml("reader", [rule]))
+    assert role["rules"] == [{"nonResourceURLs": ["/debug/*", "/metrics"], "verbs": ["get"]}]
+
+
+def test_paths_and_resources_are_granted_by_a_rule_each() -> None:
+    with pytest.raises(GenerationError, match="a rule each"):
+        PolicyRule(non_resource_urls=("/metrics",), api_groups=("",), resources=("pods",), verbs=("get",), reason="No.")
+
+
+def test_a_role_of_a_namespace_cannot_grant_paths() -> None:
+    rule = PolicyRule(non_resource_urls=("/metrics",), verbs=("get",), reason="Scrapers read them.")
+    with pytest.raises(GenerationError, match="the Role reader cannot grant paths"):
+        role_yaml("reader", [rule])

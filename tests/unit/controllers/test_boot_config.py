@@ -7,13 +7,14 @@ from unittest.mock import Mock
 import pytest
 
 from api.v1alpha1 import IPXEBootConfig
+from controller_runtime.api.core_v1 import Secret
 from controller_runtime.apimachinery import NamespacedName
 from controller_runtime.client import NotFoundError
 from controller_runtime.controller import Result
+from controller_runtime.envtest import NOT_SERVED, Failure
 from controller_runtime.recorder import EventRecorder
 from controllers.boot_config import BootConfigReconciler
-from tests.unit.cache.memory_api import Answer, Document
-from tests.unit.machines.lab import NAMESPACE, BootApi, Lab, make_lab, running
+from tests.unit.machines.lab import NAMESPACE, BootApi, Document, Lab, make_lab, running
 
 pytestmark = pytest.mark.looptime
 
@@ -41,7 +42,7 @@ async def test_a_verdict_on_one_generation_is_not_written_onto_another() -> None
             "initrdURL": "http://i",
             "ignitionSecretRef": {"name": "s"},
         }
-        api.before_patch = lambda: api.update(IPXEBootConfig, "a", NAMESPACE, spec=changed)
+        api.before_patch(lambda: api.update(IPXEBootConfig, "a", NAMESPACE, spec=changed))
         await reconciler(lab)[0].reconcile(KEY)
         assert ready(api.status_of(IPXEBootConfig, "a")) == {}
         await reconciler(lab)[0].reconcile(KEY)
@@ -53,8 +54,8 @@ async def test_a_verdict_survives_a_write_of_the_status_by_another() -> None:
     api = BootApi()
     api.ipxe("a")
     async with running(make_lab(api)) as lab:
-        other = {"conditions": [{"type": "Other", "status": "True", "reason": "X", "message": ""}]}
-        api.before_patch = lambda: api.update(IPXEBootConfig, "a", NAMESPACE, status=other)
+        other = {"type": "Other", "status": "True", "reason": "X", "message": ""}
+        api.before_patch(lambda: api.change_status(IPXEBootConfig, "a", conditions=[other]))
         await reconciler(lab)[0].reconcile(KEY)
         status = api.status_of(IPXEBootConfig, "a")
         assert [entry["type"] for entry in status["conditions"]] == ["Other", "Ready"]
@@ -64,7 +65,7 @@ async def test_a_secret_that_cannot_be_read_is_told_and_asked_for_again() -> Non
     api = BootApi()
     api.ipxe("a", ignition="s")
     api.secret("s", ignition=b"{}")
-    api.refused[NamespacedName(NAMESPACE, "s")] = Answer(403, "Forbidden", "secrets is forbidden")
+    api.net.fail("get", Failure(403, message="secrets is forbidden"), kind=Secret, name="s")
     async with running(make_lab(api)) as lab:
         subject, events = reconciler(lab)
         result = await subject.reconcile(KEY)
@@ -102,10 +103,8 @@ async def test_a_404_that_is_no_api_servers_word_is_an_error_which_is_retried() 
     api = BootApi()
     api.ipxe("a")
     async with running(make_lab(api)) as lab:
-        api.misrouted = True
-        with pytest.raises(NotFoundError):
+        with api.net.fail(("get", "patch"), NOT_SERVED), pytest.raises(NotFoundError):
             await reconciler(lab)[0].reconcile(KEY)
-        api.misrouted = False
         await reconciler(lab)[0].reconcile(KEY)
         assert ready(api.status_of(IPXEBootConfig, "a"))["status"] == "True"
 
@@ -114,7 +113,7 @@ async def test_an_object_that_is_deleted_meanwhile_is_no_error() -> None:
     api = BootApi()
     api.ipxe("a")
     async with running(make_lab(api)) as lab:
-        api.before_patch = lambda: api.delete(IPXEBootConfig, "a", NAMESPACE)
+        api.before_patch(lambda: api.delete(IPXEBootConfig, "a", NAMESPACE))
         assert await reconciler(lab)[0].reconcile(KEY) is None
 
 

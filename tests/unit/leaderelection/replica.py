@@ -53,10 +53,9 @@ class Replica:
         recorder = options.pop("recorder", None)
         self.line = Line(api)
         self.work = Work()
-        self.options = LeaderElection(name=LEASE_NAME, namespace="lab", identity=identity, **options)
-        self.elector = LeaderElector(
-            self.line.client, self.options, recorder=recorder, clock=clock or asyncio.get_running_loop().time
-        )
+        clock = clock or asyncio.get_running_loop().time
+        self.options = LeaderElection(name=LEASE_NAME, namespace="lab", identity=identity, clock=clock, **options)
+        self.elector = LeaderElector(self.line.client, self.options, recorder=recorder)
         self.task: asyncio.Task[None] | None = None
 
     def start(self, work: Callable[[], Awaitable[None]] | None = None) -> asyncio.Task[None]:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
-from controller_runtime.client import LeadershipLostError
+from controller_runtime.api.coordination_v1 import Lease
+from controller_runtime.client import LeadershipLostError, Operation
+from controller_runtime.client.errors import error_from_response
 from controller_runtime.leaderelection import LeaderElector
+from controller_runtime.leaderelection.lease_lock import problem_of
 from controller_runtime.metrics import REGISTRY
 from tests.unit.leaderelection.lease_api import LEASE_NAME, LeaseApi
 from tests.unit.leaderelection.replica import Replica
@@ -25,6 +30,10 @@ ROUND_TRIPS = 0.1  # what a handful of requests takes on a line that works
 
 def now() -> float:
     return asyncio.get_running_loop().time()
+
+
+def election_warnings(lines: list[Any]) -> list[Any]:
+    return [line for line in lines if line["log_level"] == "warning" and not line["event"].startswith("cannot watch")]
 
 
 def status() -> float | None:
@@ -271,7 +280,7 @@ async def test_a_renewal_that_was_carried_out_unanswered_does_not_end_the_leader
     a.start()
     await a.leads()
     a.line.lose_answers = True
-    await asyncio.sleep(7)
+    await asyncio.sleep(6.5)
     a.line.lose_answers = False
     await asyncio.sleep(60)
     assert a.work.cancelled == []
@@ -308,7 +317,7 @@ async def test_a_deleted_lease_ends_the_leadership_and_is_created_anew(api: Leas
     a = replica("a")
     a.start()
     await a.leads()
-    api.document = None
+    api.delete()
     await asyncio.sleep(2 * RETRY_PERIOD)
     assert len(a.work.cancelled) == 1
     assert len(a.work.started) == 2
@@ -361,6 +370,19 @@ async def test_a_claim_that_was_answered_too_late_starts_no_work(api: LeaseApi, 
     assert a.elector.fence() > 7
 
 
+async def test_a_claim_that_was_answered_late_is_renewed_at_once(api: LeaseApi, replica: Make) -> None:
+    suspended = 0.0
+    a = replica("a", clock=lambda: now() + suspended)
+    a.line.delay = lambda: 1.0
+    a.start()
+    await asyncio.sleep(3.5)
+    a.line.delay = lambda: 0.01
+    suspended = RENEW_DEADLINE - 2.5
+    await asyncio.sleep(1)
+    assert a.work.cancelled == []
+    assert a.elector.fence() > 9
+
+
 async def test_clocks_that_show_different_times_and_run_unevenly_do_not_matter(api: LeaseApi, replica: Make) -> None:
     a = replica("a", clock=lambda: 1.2 * now() + 1e6)
     b = replica("b", clock=lambda: now() / 1.2 - 1e6)
@@ -392,7 +414,7 @@ async def test_the_metric_says_who_leads(api: LeaseApi, replica: Make) -> None:
 
 async def test_a_problem_that_lasts_is_told_once(api: LeaseApi, replica: Make) -> None:
     a = replica("a")
-    a.line.failure = (403, "Forbidden")
+    a.line.failure, a.line.failing = (403, "Forbidden"), frozenset({"GET"})
     with capture_logs() as lines:
         a.start()
         await asyncio.sleep(60)
@@ -400,7 +422,7 @@ async def test_a_problem_that_lasts_is_told_once(api: LeaseApi, replica: Make) -
         await a.leads()
         a.line.cut = True
         await asyncio.sleep(60)
-    warnings = [line for line in lines if line["log_level"] == "warning"]
+    warnings = election_warnings(lines)
     assert [line["event"].partition(":")[0] for line in warnings] == [
         "leader election",
         "leader election",
@@ -410,15 +432,24 @@ async def test_a_problem_that_lasts_is_told_once(api: LeaseApi, replica: Make) -
     assert warnings[1]["error"] == "no answer in time"
 
 
+def test_a_missing_right_is_told_with_all_that_an_election_needs() -> None:
+    text = 'leases is forbidden: User "x" cannot get resource "leases"'
+    body = json.dumps({"kind": "Status", "code": 403, "reason": "Forbidden", "message": text}).encode()
+    operation = Operation("get", Lease.resource, "lab", "lock")
+    rule = '{apiGroups: ["coordination.k8s.io"], resources: ["leases"], verbs: [create, get, update, watch]}'
+    assert problem_of(error_from_response(operation, 403, {}, body)).endswith(rule)
+
+
 async def test_a_problem_that_comes_back_is_told_again(api: LeaseApi, replica: Make) -> None:
     a = replica("a")
+    a.line.failing = frozenset({"GET"})
     with capture_logs() as lines:
         a.start()
         api.edit(holderIdentity="other", leaseDurationSeconds=3600)
         for failure in ((403, "Forbidden"), None, (403, "Forbidden"), None):
             a.line.failure = failure
             await asyncio.sleep(20)
-    assert len([line for line in lines if line["log_level"] == "warning"]) == 2
+    assert len(election_warnings(lines)) == 2
 
 
 async def test_before_the_election_the_fence_refuses_and_nobody_is_known_to_lead(api: LeaseApi, replica: Make) -> None:
@@ -453,7 +484,7 @@ async def test_a_lease_deleted_by_hand_makes_no_second_leader(api: LeaseApi, rep
     b.start()
     await asyncio.sleep(10)
     a.line.cut = True  # a cannot learn of it
-    api.document = None
+    api.delete()
     while not b.elector.is_leader:
         await asyncio.sleep(0.1)
         assert not (a.elector.is_leader and b.elector.is_leader)
@@ -466,7 +497,7 @@ async def test_after_a_deletion_the_leader_is_the_first_to_come_back(api: LeaseA
     await a.leads()
     b.start()
     await asyncio.sleep(10)
-    api.document = None
+    api.delete()
     await asyncio.sleep(60)
     assert (len(a.work.started), len(b.work.started)) == (2, 0)
     await a.stop()

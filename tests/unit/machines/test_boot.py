@@ -9,6 +9,7 @@ import pytest
 from api.v1alpha1 import BootConfig, HTTPBootConfig, IPXEBootConfig, Reason
 from controller_runtime.api.core_v1 import Secret
 from controller_runtime.apimachinery import NamespacedName
+from controller_runtime.envtest import Failure
 from machines import (
     AmbiguousMachineError,
     BootError,
@@ -23,13 +24,12 @@ from machines import (
     UnknownMachineError,
     UnsupportedFormatError,
 )
-from tests.unit.cache.memory_api import Answer
 from tests.unit.machines.lab import NAMESPACE, OTHER_UUID, UUID, BootApi, make_lab, running, settle
 
 pytestmark = pytest.mark.looptime
 
 SERVICE = "http://boot:8082"
-FORBIDDEN = Answer(403, "Forbidden", "no")
+FORBIDDEN = Failure(403)
 CASES = [
     pytest.param(UUID, id="as it is"),
     pytest.param(UUID.upper(), id="upper case"),
@@ -224,10 +224,10 @@ async def test_a_secret_that_is_not_at_hand_is_no_verdict() -> None:
     api.ipxe("a", ignition="s")
     api.secret("s", ignition=b"{}")
     api.reading.close()
+    api.net.fail("get", FORBIDDEN, kind=Secret, name="s")
     async with running(make_lab(api)) as lab:
         with pytest.raises(SecretNotFetchedError, match="the Secret lab/s has not been fetched yet"):
             lab.machines.ignition(UUID)
-        api.refused[NamespacedName(NAMESPACE, "s")] = FORBIDDEN
         api.reading.open()
         await settle()
         for _ in range(2):

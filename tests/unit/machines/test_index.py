@@ -37,7 +37,7 @@ def test_addresses_are_indexed_in_their_one_form_without_blanks() -> None:
 
 
 def test_register_declares_what_is_read_and_only_once() -> None:
-    cache = Cache(Client(BootApi()))
+    cache = Cache(Client(BootApi().net))
     register(cache)
     assert cache.by_index(IPXEBootConfig, "systemUUID", "x") == ()
     assert cache.by_index(IPXEBootConfig, "systemIPs", "x") == ()

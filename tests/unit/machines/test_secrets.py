@@ -12,16 +12,18 @@ import structlog
 from api.v1alpha1 import HTTPBootConfig, IPXEBootConfig
 from controller_runtime.api.core_v1 import Secret
 from controller_runtime.apimachinery import NamespacedName
+from controller_runtime.envtest import NOT_SERVED, Failure
+from controller_runtime.envtest.effects import Effect
+from controller_runtime.envtest.faults import Rule
 from machines import SecretState
 from machines.metrics import CACHED_SECRET_BYTES, CACHED_SECRETS, UNREADABLE_SECRETS
 from machines.secrets import MAX_CONCURRENT_FETCHES, Version
-from tests.unit.cache.memory_api import Answer
 from tests.unit.machines.lab import NAMESPACE, BootApi, Lab, make_lab, running, settle
 
 pytestmark = pytest.mark.looptime
 
-FORBIDDEN = Answer(403, "Forbidden", 'secrets "s" is forbidden')
-NOT_FOUND = Answer(404, "NotFound", "s not found")
+FORBIDDEN = Failure(403, message='secrets "s" is forbidden')
+NOT_FOUND = Failure(404)
 
 
 def key(name: str) -> NamespacedName:
@@ -39,6 +41,11 @@ def one_referenced(content: bytes = b"one") -> BootApi:
     api.ipxe("a", ignition="s")
     api.secret("s", ignition=content)
     return api
+
+
+def refuse(api: BootApi, *names: str, failure: Failure = FORBIDDEN) -> Rule[Effect]:
+    """Has reads of Secrets fail until the rule is removed."""
+    return api.net.fail("get", failure, kind=Secret, where=lambda call: call.name in names)
 
 
 def many_referenced(count: int, size: int = 100) -> BootApi:
@@ -99,9 +106,9 @@ async def test_ready_comes_with_the_last_first_answer() -> None:
 
 
 @pytest.mark.parametrize("answer", [pytest.param(FORBIDDEN, id="forbidden"), pytest.param(NOT_FOUND, id="not found")])
-async def test_failures_are_answers_to_readiness(answer: Answer) -> None:
+async def test_failures_are_answers_to_readiness(answer: Failure) -> None:
     api = one_referenced()
-    api.refused[key("s")] = answer
+    refuse(api, "s", failure=answer)
     async with running(make_lab(api)) as lab:
         assert lab.secrets.ready
 
@@ -169,7 +176,7 @@ async def test_fetches_are_bounded() -> None:
         await settle()
         assert lab.secrets.ready
         assert len(api.reads) == len(set(api.reads)) == 3 * MAX_CONCURRENT_FETCHES
-        assert api.most_reads == MAX_CONCURRENT_FETCHES
+        assert api.reading.most == MAX_CONCURRENT_FETCHES
 
 
 async def test_what_a_machine_waits_for_is_fetched_next() -> None:
@@ -228,10 +235,11 @@ async def test_a_change_during_a_fetch_leads_to_another_fetch() -> None:
         asked = asyncio.create_task(lab.secrets.answer(NAMESPACE, "s"))
         await settle()
         api.change_secret("s", ignition=b"two")
+        await settle()
         api.reading.open()
         assert (await asked).data == {"ignition": b"two"}
         assert ignition(lab) == b"two"
-        assert api.most_reads == 1
+        assert api.reading.most == 1
 
 
 async def test_a_deleted_secret_is_dropped_at_once() -> None:
@@ -287,7 +295,7 @@ async def test_a_new_uid_drops_the_content_even_without_a_delete_in_between() ->
 async def test_a_secret_that_is_gone_at_the_server_is_absent_though_the_informer_lags() -> None:
     api = one_referenced()
     async with running(make_lab(api)) as lab:
-        api.refused[key("s")] = NOT_FOUND
+        refuse(api, "s", failure=NOT_FOUND)
         api.change_secret("s", ignition=b"two")
         await settle()
         assert ignition(lab) is SecretState.ABSENT
@@ -297,7 +305,7 @@ async def test_a_secret_that_is_gone_at_the_server_is_absent_though_the_informer
 async def test_a_status_update_of_a_configuration_fetches_nothing() -> None:
     api = one_referenced()
     async with running(make_lab(api)) as lab:
-        api.update(IPXEBootConfig, "a", NAMESPACE, status={"state": "Ready"})
+        api.change_status(IPXEBootConfig, "a", state="Ready")
         await settle()
         assert ignition(lab) == b"one"
         assert api.reads == [key("s")]
@@ -322,7 +330,7 @@ async def test_content_is_dropped_with_the_last_reference() -> None:
 async def test_the_last_known_bytes_are_served_while_the_server_is_away() -> None:
     api = one_referenced()
     async with running(make_lab(api)) as lab:
-        api.go_down()
+        api.net.outage()
         await asyncio.sleep(3600)
         assert ignition(lab) == b"one"
 
@@ -330,7 +338,7 @@ async def test_the_last_known_bytes_are_served_while_the_server_is_away() -> Non
 async def test_the_last_known_bytes_are_served_while_a_newer_version_cannot_be_read() -> None:
     api = one_referenced()
     async with running(make_lab(api)) as lab:
-        api.refused[key("s")] = FORBIDDEN
+        refuse(api, "s")
         api.change_secret("s", ignition=b"two")
         await settle()
         assert ignition(lab) == b"one"
@@ -340,36 +348,35 @@ async def test_the_last_known_bytes_are_served_while_a_newer_version_cannot_be_r
 async def test_a_404_that_is_no_api_servers_word_does_not_make_a_secret_absent() -> None:
     api = one_referenced()
     async with running(make_lab(api)) as lab:
-        api.misrouted = True
-        api.change_secret("s", ignition=b"two")
-        await settle()
-        assert ignition(lab) == b"one"
-        assert (await lab.secrets.answer(NAMESPACE, "s")).state is SecretState.FAILED
-        api.misrouted = False
+        with api.net.fail("get", NOT_SERVED):
+            api.change_secret("s", ignition=b"two")
+            await settle()
+            assert ignition(lab) == b"one"
+            assert (await lab.secrets.answer(NAMESPACE, "s")).state is SecretState.FAILED
         await asyncio.sleep(60)
         assert ignition(lab) == b"two"
 
 
 async def test_a_failed_fetch_is_retried_with_back_off_until_it_succeeds() -> None:
     api = one_referenced()
-    api.refused[key("s")] = FORBIDDEN
+    refusal = refuse(api, "s")
     async with running(make_lab(api)) as lab:
         await asyncio.sleep(600)
         assert 600 / 60 <= len(api.reads) <= 6 + 600 / 30
-        api.refused.clear()
+        refusal.remove()
         await asyncio.sleep(60)
         assert ignition(lab) == b"one"
 
 
 async def test_a_failure_says_why_and_a_waiting_machine_speeds_up_the_retries() -> None:
     api = one_referenced()
-    api.refused[key("s")] = FORBIDDEN
+    refusal = refuse(api, "s")
     async with running(make_lab(api)) as lab:
         await asyncio.sleep(600)
         answer = lab.secrets.lookup(NAMESPACE, "s")
         assert answer.state is SecretState.FAILED
         assert 'secrets "s" is forbidden' in answer.error
-        api.refused.clear()
+        refusal.remove()
         await asyncio.sleep(5)
         assert ignition(lab) == b"one"
         reads = len(api.reads)
@@ -379,11 +386,11 @@ async def test_a_failure_says_why_and_a_waiting_machine_speeds_up_the_retries() 
 
 async def test_a_secret_that_failed_and_then_found_no_room_is_fetched_on_demand() -> None:
     api = many_referenced(2, size=100)
-    api.refused[key("s-01")] = FORBIDDEN
+    refusal = refuse(api, "s-01")
     async with running(make_lab(api, max_bytes=150)) as lab:
         await asyncio.sleep(10)
         assert UNREADABLE_SECRETS._value.get() == 0
-        api.refused.clear()
+        refusal.remove()
         assert (await lab.secrets.answer(NAMESPACE, "s-01")).data == {"ignition": b"\1" * 100}
 
 
@@ -421,7 +428,7 @@ async def test_a_fetch_that_is_cancelled_from_inside_is_a_failure_and_retried(mo
 
 async def test_a_secret_that_nobody_refers_to_any_more_counts_no_longer_as_unreadable() -> None:
     api = one_referenced()
-    api.refused[key("s")] = FORBIDDEN
+    refuse(api, "s")
     async with running(make_lab(api)):
         assert UNREADABLE_SECRETS._value.get() == 1
         api.delete(IPXEBootConfig, "a", NAMESPACE)
@@ -431,11 +438,11 @@ async def test_a_secret_that_nobody_refers_to_any_more_counts_no_longer_as_unrea
 
 async def test_one_disturbance_is_two_log_lines() -> None:
     api = many_referenced(20)
-    api.refused = {key(f"s-{number:02}"): FORBIDDEN for number in range(20)}
+    refusal = refuse(api, *(f"s-{number:02}" for number in range(20)))
     with structlog.testing.capture_logs() as logs:
         async with running(make_lab(api)):
             assert UNREADABLE_SECRETS._value.get() == 20
-            api.refused.clear()
+            refusal.remove()
             await asyncio.sleep(60)
             assert UNREADABLE_SECRETS._value.get() == 0
     assert [line["log_level"] for line in logs if "Secrets that boot" in line["event"]] == ["warning", "info"]
@@ -505,6 +512,7 @@ async def test_who_waits_is_answered_though_the_last_reference_goes_away() -> No
     async with running(make_lab(api)) as lab:
         api.reading.close()
         api.secret("s", ignition=b"one")
+        await settle()
         asked = asyncio.create_task(lab.secrets.answer(NAMESPACE, "s"))
         await settle()
         api.delete(IPXEBootConfig, "a", NAMESPACE)
@@ -626,7 +634,7 @@ async def test_content_is_in_no_log_line_and_no_repr() -> None:
             await settle()
             shown.append(repr(lab.secrets.lookup(NAMESPACE, "s")))
             shown.append(repr(await lab.secrets.answer(NAMESPACE, "s")))
-            api.refused[key("s")] = FORBIDDEN
+            refuse(api, "s")
             api.change_secret("s", ignition=b"hunter3")
             await settle()
     text = f"{logs}{shown}"
@@ -646,7 +654,7 @@ async def test_the_end_waits_for_nothing_that_is_queued() -> None:
 
 async def test_nothing_goes_on_after_the_end() -> None:
     api = one_referenced()
-    api.refused[key("s")] = FORBIDDEN
+    refuse(api, "s")
     lab = make_lab(api)
     async with running(lab):
         reads = len(api.reads)

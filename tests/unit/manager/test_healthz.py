@@ -35,7 +35,7 @@ CHECKS: dict[str, Check] = {"ping": ping, "cable": broken}
             "",
             "exclude=cabel&verbose",
             200,
-            "[+]ping ok\nwarn: some health checks cannot be excluded: no matches for 'cabel'\nreadyz check passed\n",
+            '[+]ping ok\nwarn: some health checks cannot be excluded: no matches for "cabel"\nreadyz check passed\n',
             id="unknown one excluded",
         ),
         pytest.param(CHECKS, "/ping", "", 200, "ok", id="one check that passes"),

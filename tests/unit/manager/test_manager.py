@@ -6,15 +6,17 @@ import asyncio
 import contextlib
 import functools
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from pytest_mock import MockerFixture
 from structlog.testing import capture_logs
 
+from controller_runtime.cache import InformerOptions
+from controller_runtime.envtest import InMemoryAPI, Interceptor
 from controller_runtime.leaderelection import LeaderWorkStuckError
 from controller_runtime.manager import CheckFailedError, GracefulShutdownError, Group, Manager
 from tests.unit.cache.kinds import Gadget
-from tests.unit.cache.memory_api import MemoryApi
 
 pytestmark = pytest.mark.looptime
 
@@ -38,18 +40,22 @@ class Part:
             self._notes.append(f"{self.name} stops")
 
 
-class CloseableApi(MemoryApi):
-    """Notes that it was closed."""
+class Transport(Interceptor):
+    """To an API server in memory; notes that it was closed, and never retries."""
 
     closed = False
 
+    def __init__(self) -> None:
+        super().__init__(InMemoryAPI(Gadget).transport(), retries=False)
+
     async def close(self) -> None:
+        await super().close()
         self.closed = True
 
 
 @pytest.fixture
-def api() -> CloseableApi:
-    return CloseableApi(Gadget)
+def api() -> Transport:
+    return Transport()
 
 
 @contextlib.asynccontextmanager
@@ -73,7 +79,7 @@ def readiness(manager: Manager) -> str:
     return ""
 
 
-async def test_parts_start_and_stop_group_by_group(api: CloseableApi) -> None:
+async def test_parts_start_and_stop_group_by_group(api: Transport) -> None:
     notes: list[str] = []
     manager = Manager(api)
     for group in (Group.LEADER, Group.OTHERS, Group.SERVING, Group.SERVERS):
@@ -86,24 +92,24 @@ async def test_parts_start_and_stop_group_by_group(api: CloseableApi) -> None:
     assert api.closed
 
 
-async def test_frontends_run_before_the_caches_have_synced_and_all_else_waits(api: CloseableApi) -> None:
+async def test_frontends_run_before_the_caches_have_synced_and_all_else_waits(api: Transport) -> None:
     notes: list[str] = []
     manager = Manager(api)
     manager.cache.informer(Gadget)
     manager.add(Part("serving", notes), group=Group.SERVING)
     manager.add(Part("leader", notes))
-    api.go_down()
+    outage = api.outage()
     async with running(manager):
         await asyncio.sleep(100)
         assert notes == ["serving starts"]
         assert readiness(manager).startswith("not synced: Gadget: cannot list gadgets.example.com")
-        api.down = False
+        outage.remove()
         await asyncio.sleep(100)
         assert notes == ["serving starts", "leader starts"]
         assert readiness(manager) == ""
 
 
-async def test_a_failing_part_stops_all_others_and_is_raised(api: CloseableApi) -> None:
+async def test_a_failing_part_stops_all_others_and_is_raised(api: Transport) -> None:
     notes: list[str] = []
     manager = Manager(api)
     manager.add(Part("good", notes), group=Group.OTHERS)
@@ -114,16 +120,16 @@ async def test_a_failing_part_stops_all_others_and_is_raised(api: CloseableApi) 
     assert api.closed
 
 
-async def test_a_part_that_fails_before_the_sync_is_not_waited_past(api: CloseableApi) -> None:
+async def test_a_part_that_fails_before_the_sync_is_not_waited_past(api: Transport) -> None:
     manager = Manager(api)
     manager.cache.informer(Gadget)
-    api.go_down()
+    api.outage()
     manager.add(Part("bad", [], fails_after=5), group=Group.SERVING)
     with pytest.raises(ValueError, match="bad is broken"):
         await manager.start()
 
 
-async def test_what_has_not_ended_after_the_grace_period_is_named(api: CloseableApi) -> None:
+async def test_what_has_not_ended_after_the_grace_period_is_named(api: Transport) -> None:
     manager = Manager(api, graceful_shutdown_timeout=30)
     slow = Part("slow", [], stops_in=100)
     manager.add(slow, group=Group.OTHERS)
@@ -137,7 +143,7 @@ async def test_what_has_not_ended_after_the_grace_period_is_named(api: Closeable
     await asyncio.sleep(100)
 
 
-async def test_it_says_that_it_is_not_ready_while_it_ends(api: CloseableApi) -> None:
+async def test_it_says_that_it_is_not_ready_while_it_ends(api: Transport) -> None:
     manager = Manager(api)
     manager.add(Part("slow", [], stops_in=5), group=Group.SERVING)
     async with running(manager) as task:
@@ -148,40 +154,79 @@ async def test_it_says_that_it_is_not_ready_while_it_ends(api: CloseableApi) -> 
         assert readiness(manager) == "the process is shutting down"
 
 
-async def test_it_is_not_ready_after_too_long_without_proof_of_life(api: CloseableApi) -> None:
+async def test_it_is_not_ready_after_too_long_without_proof_of_life(api: Transport) -> None:
     manager = Manager(api, max_staleness=600)
     manager.cache.informer(Gadget)
     async with running(manager):
         await asyncio.sleep(1_000)
         assert readiness(manager) == ""
-        api.go_down()
+        outage = api.outage()
         await asyncio.sleep(500)
         assert readiness(manager) == ""
         await asyncio.sleep(300)
         assert "no proof of life from the API server" in readiness(manager)
-        api.down = False
+        assert "(max_staleness is 600 s)" in readiness(manager)
+        outage.remove()
         await asyncio.sleep(100)
         assert readiness(manager) == ""
 
 
-async def test_it_can_be_started_once_and_takes_no_part_afterwards(api: CloseableApi) -> None:
+@pytest.mark.parametrize(
+    ("part", "message"),
+    [
+        pytest.param(object(), r"objects with `async def start\(self\)`", id="no-start"),
+        pytest.param(Part, "not the class Part: make an instance", id="class"),
+    ],
+)
+async def test_what_cannot_be_run_is_refused_at_once(api: Transport, part: Any, message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        Manager(api).add(part)
+
+
+async def test_it_can_be_started_once(api: Transport) -> None:
     manager = Manager(api)
     async with running(manager):
         await asyncio.sleep(1)
         with pytest.raises(RuntimeError, match="started once"):
             await manager.start()
-        with pytest.raises(RuntimeError, match=r"before Manager\.start"):
-            manager.add(Part("late", []))
 
 
-async def test_a_broadcaster_that_fails_ends_it(api: CloseableApi, mocker: MockerFixture) -> None:
+@pytest.mark.parametrize(
+    ("grace", "seconds"),
+    [
+        pytest.param(-1, 102, id="negative: no limit"),
+        pytest.param(float("inf"), 102, id="no limit"),
+        pytest.param(0, 0, id="none: nothing is waited for, which is no error"),
+    ],
+)
+async def test_the_grace_period_may_be_endless_or_none_at_all(
+    api: Transport, mocker: MockerFixture, grace: float, seconds: float
+) -> None:
+    notes: list[str] = []
+    manager = Manager(api, graceful_shutdown_timeout=grace)
+    mocker.patch.object(manager._broadcaster, "_flush", side_effect=functools.partial(asyncio.sleep, 2))
+    for group in (Group.LEADER, Group.OTHERS):
+        manager.add(Part(group.value, notes, stops_in=50), group=group)
+    task = asyncio.create_task(manager.start())
+    await asyncio.sleep(1)
+    begin = asyncio.get_running_loop().time()
+    task.cancel()
+    await asyncio.wait({task})
+    assert task.cancelled()
+    assert asyncio.get_running_loop().time() - begin == pytest.approx(seconds, abs=0.01)
+    assert api.closed
+    await asyncio.sleep(100)
+    assert sorted(notes[2:]) == ["leader stops", "others stops"]
+
+
+async def test_a_broadcaster_that_fails_ends_it(api: Transport, mocker: MockerFixture) -> None:
     manager = Manager(api)
     mocker.patch.object(manager._broadcaster, "run", side_effect=ValueError("a bug"))
     with pytest.raises(ValueError, match="a bug"):
         await manager.start()
 
 
-async def test_a_second_cancellation_does_not_leave_parts_behind(api: CloseableApi) -> None:
+async def test_a_second_cancellation_does_not_leave_parts_behind(api: Transport) -> None:
     notes: list[str] = []
     manager = Manager(api)
     manager.add(Part("slow", notes, stops_in=10), group=Group.OTHERS)
@@ -208,7 +253,7 @@ class Stuck:
 
 
 async def test_leaders_work_that_is_stuck_is_raised_at_once_as_what_it_is(
-    api: CloseableApi, mocker: MockerFixture
+    api: Transport, mocker: MockerFixture
 ) -> None:
     manager = Manager(api)
     mocker.patch.object(manager._broadcaster, "_flush", side_effect=functools.partial(asyncio.sleep, 2))
@@ -222,7 +267,7 @@ async def test_leaders_work_that_is_stuck_is_raised_at_once_as_what_it_is(
     await asyncio.sleep(200)
 
 
-async def test_a_failure_is_not_hidden_by_parts_that_are_late(api: CloseableApi) -> None:
+async def test_a_failure_is_not_hidden_by_parts_that_are_late(api: Transport) -> None:
     manager = Manager(api, graceful_shutdown_timeout=5)
     manager.add(Part("slow", [], stops_in=100), group=Group.OTHERS)
     failure = ValueError("broken")
@@ -232,3 +277,8 @@ async def test_a_failure_is_not_hidden_by_parts_that_are_late(api: CloseableApi)
     assert error.value.__cause__ is failure
     assert [line["exc_info"] for line in lines if line["log_level"] == "error"] == [failure]
     await asyncio.sleep(200)
+
+
+def test_informers_have_the_options_that_the_manager_was_given(api: Transport) -> None:
+    manager = Manager(api, kinds={Gadget: InformerOptions(optional=True)}, informer_defaults=InformerOptions())
+    assert manager.cache.informer(Gadget).optional

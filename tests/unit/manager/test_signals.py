@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
+import sys
 
 import pytest
 from pytest_mock import MockerFixture
@@ -73,3 +75,35 @@ async def test_a_cancellation_without_a_signal_is_handed_on() -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert notes == ["wound up"]
+
+
+STUBBORN = """
+import asyncio
+from controller_runtime.leaderelection import LeaderWorkStuckError
+from controller_runtime.manager import GracefulShutdownError, run_until_signal
+
+async def stubborn():
+    while True:
+        try:
+            await asyncio.get_running_loop().create_future()
+        except asyncio.CancelledError:
+            pass
+
+async def main():
+    part = asyncio.create_task(stubborn())
+    await asyncio.sleep(0)
+    print("not flushed yet", end="")
+    raise {error}("stubborn had not ended")
+
+asyncio.run(run_until_signal(main()))
+"""
+
+
+@pytest.mark.parametrize("error", ["GracefulShutdownError", "LeaderWorkStuckError"])
+def test_what_does_not_end_does_not_keep_the_process(error: str) -> None:
+    program = [sys.executable, "-c", STUBBORN.format(error=error)]
+    done = subprocess.run(program, capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 1
+    assert "not flushed yet" in done.stdout
+    assert "stubborn had not ended" in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
-from typing import Any
+from collections.abc import AsyncIterator
 
 import msgspec
 import pytest
@@ -15,68 +14,61 @@ from structlog.testing import capture_logs
 from controller_runtime import metrics
 from controller_runtime.api.core_v1 import Secret
 from controller_runtime.api.events_v1 import Event
-from controller_runtime.apimachinery import NamespacedName, ObjectMeta
-from controller_runtime.client import (
-    AlreadyExistsError,
-    ClientError,
-    ConnectError,
-    ConnectionLostError,
-    ForbiddenError,
-    NotFoundError,
-    Operation,
-    Status,
-)
-from controller_runtime.recorder import EventBroadcaster, EventRecorder
-from controller_runtime.recorder.broadcaster import MAX_NOTES, MAX_QUEUED, MAX_REMEMBERED
+from controller_runtime.apimachinery import ObjectMeta, decode
+from controller_runtime.client import ApiResponse, Client, ConnectError
+from controller_runtime.envtest import ANY, Call, Failure, InMemoryAPI, Interceptor
+from controller_runtime.envtest.effects import Proceed
+from controller_runtime.recorder import EventBroadcaster, EventRecorder, broadcaster
+from controller_runtime.recorder.broadcaster import MAX_NOTES, MAX_QUEUED
 from controller_runtime.recorder.observation import MAX_NOTE_BYTES, micro_time
 
-CREATE = Operation("create", Event.resource)
 SECRET = Secret(metadata=ObjectMeta(namespace="lab", name="a", uid="1", resource_version="7"))
 
 
 class Events:
-    """The two calls of a client that Events need, with failures to order."""
+    """An API server that takes Events, and the way there, which takes a while.
+
+    Attributes:
+        net: where calls are disturbed.
+        created: as they were created, in that order, even if the answer got lost.
+        series: each update of a series that was carried out: of which Event, and its count.
+        seconds: how long a call takes to get there, and its answer to come back.
+    """
 
     def __init__(self) -> None:
+        self.api = InMemoryAPI(namespaces=["lab"])
         self.created: list[Event] = []
-        self.names: set[NamespacedName] = set()
-        self.series: list[tuple[NamespacedName, int]] = []
-        self.failures: list[ClientError] = []
-        """Raised by the next calls, which are not carried out."""
-        self.lost_answers: list[ClientError] = []
-        """Raised by the next creations, which are carried out."""
-        self.last_observed = ""
+        self.series: list[tuple[str, int]] = []
         self.seconds = 0.001
-        """How long a creation takes before it is carried out."""
+        server = Interceptor(self.api.transport())
+        server.on(ANY, self._note)
+        self.net = Interceptor(server, retries=False)
+        self.net.on(ANY, self._travel)
+        self.client = Client(self.net)
 
-    async def create(self, event: Event) -> Event:
+    async def _travel(self, call: Call, proceed: Proceed) -> ApiResponse:
         await asyncio.sleep(self.seconds)
-        if self.failures:
-            raise self.failures.pop(0)
-        if event.key in self.names:
-            raise AlreadyExistsError(CREATE, Status(code=409))
-        self.names.add(event.key)
-        self.created.append(event)
+        response = await proceed(call.request)
         await asyncio.sleep(self.seconds)
-        if self.lost_answers:
-            raise self.lost_answers.pop(0)
-        metadata = msgspec.structs.replace(event.metadata, resource_version="1", uid="x")
-        return msgspec.structs.replace(event, metadata=metadata)
+        return response
 
-    async def patch(self, kind: type[Event], key: NamespacedName, patch: Mapping[str, Any]) -> None:
-        await asyncio.sleep(0.001)
-        if self.failures:
-            raise self.failures.pop(0)
-        self.series.append((key, patch["series"]["count"]))
-        self.last_observed = patch["series"]["lastObservedTime"]
+    async def _note(self, call: Call, proceed: Proceed) -> ApiResponse:
+        response = await proceed(call.request)
+        if response.status < 400:
+            event = decode(Event, response.body)
+            if call.verb == "create":
+                self.created.append(event)
+            elif event.series is not None:
+                self.series.append((event.metadata.name, event.series.count))
+        return response
 
 
 @contextlib.asynccontextmanager
 async def broadcasting(events: Events) -> AsyncIterator[EventRecorder]:
-    broadcaster = EventBroadcaster(events)  # type: ignore[arg-type]
-    task = asyncio.create_task(broadcaster.run())
+    made = EventBroadcaster(events.client)
+    task = asyncio.create_task(made.run())
     try:
-        yield broadcaster.recorder("test")
+        yield made.recorder("test")
     finally:
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -169,7 +161,7 @@ async def test_a_series_tells_when_it_was_observed_last() -> None:
         observed = micro_time()
         await asyncio.sleep(1_000)
         assert [count for _, count in events.series] == [2, 3]
-        assert events.last_observed <= observed
+        assert events.api.list(Event)[0]["series"]["lastObservedTime"] <= observed
 
 
 @pytest.mark.looptime
@@ -194,7 +186,7 @@ async def test_many_notes_about_one_thing_are_a_series_of_the_last_of_them() -> 
         await asyncio.sleep(1)
         assert [event.note for event in events.created] == [f"note {n}" for n in range(MAX_NOTES)] + ["another reason"]
         await asyncio.sleep(1_000)
-        assert [key.name for key, _ in events.series] == [events.created[MAX_NOTES - 1].metadata.name] * 2
+        assert [name for name, _ in events.series] == [events.created[MAX_NOTES - 1].metadata.name] * 2
         assert [count for _, count in events.series] == [2, 16]
 
 
@@ -240,7 +232,7 @@ async def test_an_event_that_the_api_server_has_deleted_is_made_again() -> None:
     async with broadcasting(events) as recorder:
         record(recorder)
         await asyncio.sleep(1)
-        events.failures = [NotFoundError(CREATE, Status(code=404))]
+        events.api.delete(Event, events.created[0].metadata.name, "lab")
         record(recorder)
         await asyncio.sleep(1)
     first, second = events.created
@@ -256,21 +248,22 @@ async def test_an_event_that_could_not_be_made_again_at_once_is_made_later() -> 
     async with broadcasting(events) as recorder:
         record(recorder)
         await asyncio.sleep(1)
-        events.failures = [NotFoundError(CREATE, Status(code=404)), ConnectError("refused")]
+        events.api.delete(Event, events.created[0].metadata.name, "lab")
+        events.net.fail("create", ConnectError("refused"), times=1)
         record(recorder)
         await asyncio.sleep(60)
     assert len(events.created) == 2
-    assert events.series == []
+    assert [call.verb for call in events.net.calls] == ["create", "patch", "create", "create"]
 
 
 @pytest.mark.looptime
 async def test_it_is_sent_again_when_the_api_server_is_back() -> None:
     events = Events()
-    events.failures = [ConnectError("refused"), ConnectError("refused")]
+    refused = events.net.fail("create", ConnectError("refused"), times=2)
     async with broadcasting(events) as recorder:
         record(recorder)
         await asyncio.sleep(15)
-        assert events.failures == []
+        assert refused.hits == 2
         assert events.created == []
         await asyncio.sleep(15)
         assert len(events.created) == 1
@@ -279,7 +272,7 @@ async def test_it_is_sent_again_when_the_api_server_is_back() -> None:
 @pytest.mark.looptime
 async def test_an_event_is_dropped_when_the_api_server_stays_away() -> None:
     events = Events()
-    events.failures = [ConnectError("refused")] * 12
+    events.net.fail("create", ConnectError("refused"), times=12)
     before = dropped("API server away")
     async with broadcasting(events) as recorder:
         with capture_logs() as lines:
@@ -294,7 +287,7 @@ async def test_an_event_is_dropped_when_the_api_server_stays_away() -> None:
 @pytest.mark.looptime
 async def test_a_creation_whose_answer_was_lost_is_not_repeated_and_not_a_loss() -> None:
     events = Events()
-    events.lost_answers = [ConnectionLostError("reset")]
+    events.net.reset("create", carried_out=True, times=1)
     before = dropped("refused")
     async with broadcasting(events) as recorder:
         record(recorder)
@@ -310,35 +303,35 @@ async def test_a_creation_whose_answer_was_lost_is_not_repeated_and_not_a_loss()
 async def test_a_lasting_refusal_is_told_once_in_a_while_with_the_missing_rule() -> None:
     events = Events()
     message = 'events.events.k8s.io is forbidden: User "x" cannot create resource "events"'
-    events.failures = [ForbiddenError(CREATE, Status(code=403, reason="Forbidden", message=message))] * 60
+    events.net.fail("create", Failure(403, message=message))
     async with broadcasting(events) as recorder:
         with capture_logs() as lines:
             for number in range(60):
                 record(recorder, reason=f"Reason{number}")
                 await asyncio.sleep(30)
     assert len(lines) == 3
-    assert 'resources: ["events"], verbs: [create]' in lines[0]["error"]
+    assert 'resources: ["events"], verbs: [create, patch]}' in lines[0]["error"]
     assert [line["suppressed"] for line in lines] == [0, 19, 19]
 
 
 @pytest.mark.looptime
 async def test_what_was_refused_is_not_tried_again_with_each_repetition() -> None:
     events = Events()
-    events.failures = [ForbiddenError(CREATE, Status(code=403))] * 100
+    refused = events.net.fail(ANY, 403)
     async with broadcasting(events) as recorder:
         for _ in range(50):
             record(recorder)
             await asyncio.sleep(1)
-        assert len(events.failures) == 98
+        assert refused.hits == 2
         await asyncio.sleep(3_000)
-        assert len(events.failures) == 97
+        assert refused.hits == 3
     assert events.created == []
 
 
 @pytest.mark.looptime
 async def test_a_refusal_is_final_and_does_not_hold_up_others() -> None:
     events = Events()
-    events.failures = [ForbiddenError(CREATE, Status(code=403))]
+    events.net.fail("create", 403, times=1)
     before = dropped("refused")
     async with broadcasting(events) as recorder:
         record(recorder, "first")
@@ -418,7 +411,7 @@ async def test_the_end_does_not_wait_for_an_api_server_that_does_not_answer() ->
 @pytest.mark.looptime
 async def test_the_end_is_not_held_up_by_an_api_server_that_is_away() -> None:
     events = Events()
-    events.failures = [ConnectError("refused")] * 100
+    events.net.outage()
     begin = asyncio.get_running_loop().time()
     async with broadcasting(events) as recorder:
         await asyncio.sleep(0)
@@ -438,6 +431,13 @@ async def test_a_long_note_is_cut_at_a_character() -> None:
     assert set(note) == {"ü"}
 
 
+@pytest.fixture
+def limit(mocker: MockerFixture) -> int:
+    """How many Events are remembered; few, as each of them is sent."""
+    number: int = mocker.patch.object(broadcaster, "MAX_REMEMBERED", 200)
+    return number
+
+
 async def record_many(recorder: EventRecorder, numbers: range) -> None:
     """Records Events that differ in their reason, and lets all of them be sent."""
     for number in numbers:
@@ -448,31 +448,31 @@ async def record_many(recorder: EventRecorder, numbers: range) -> None:
 
 
 @pytest.mark.looptime
-async def test_memory_is_bounded_and_an_event_that_is_forgotten_for_it_tells_its_count() -> None:
+async def test_memory_is_bounded_and_an_event_that_is_forgotten_for_it_tells_its_count(limit: int) -> None:
     events = Events()
     events.seconds = 0
     async with broadcasting(events) as recorder:
         for _ in range(3):
             record(recorder)
             await asyncio.sleep(0.1)
-        await record_many(recorder, range(MAX_REMEMBERED + 500))
-        broadcaster = recorder._broadcaster
-        assert len(broadcaster._remembered) == MAX_REMEMBERED
-        assert len(broadcaster._subjects) == MAX_REMEMBERED
+        await record_many(recorder, range(limit + 100))
+        subject = recorder._broadcaster
+        assert len(subject._remembered) == limit
+        assert len(subject._subjects) == limit
         assert [count for _, count in events.series] == [2, 3]
         await asyncio.sleep(1_500)
-        assert (len(broadcaster._remembered), len(broadcaster._subjects)) == (0, 0)
+        assert (len(subject._remembered), len(subject._subjects)) == (0, 0)
 
 
 @pytest.mark.looptime
-async def test_an_event_that_repeats_is_not_the_one_that_is_forgotten() -> None:
+async def test_an_event_that_repeats_is_not_the_one_that_is_forgotten(limit: int) -> None:
     events = Events()
     events.seconds = 0
     async with broadcasting(events) as recorder:
         record(recorder)
-        await record_many(recorder, range(MAX_REMEMBERED - 10))
+        await record_many(recorder, range(limit - 10))
         record(recorder)
-        await record_many(recorder, range(MAX_REMEMBERED, MAX_REMEMBERED + 100))
+        await record_many(recorder, range(limit, limit + 100))
         record(recorder)
         await asyncio.sleep(1)
     assert [event.reason for event in events.created].count("NotFound") == 1
@@ -480,7 +480,7 @@ async def test_an_event_that_repeats_is_not_the_one_that_is_forgotten() -> None:
 
 @pytest.mark.parametrize("reason", ["", "x" * 129])
 def test_an_unusable_reason_is_a_mistake_in_the_code(reason: str) -> None:
-    recorder = EventBroadcaster(Events()).recorder("test")  # type: ignore[arg-type]
+    recorder = EventBroadcaster(Events().client).recorder("test")
     with pytest.raises(ValueError, match="1 to 128 characters"):
         record(recorder, reason=reason)
 
@@ -488,7 +488,7 @@ def test_an_unusable_reason_is_a_mistake_in_the_code(reason: str) -> None:
 @pytest.mark.looptime
 async def test_repetitions_while_the_answer_of_a_creation_is_lost_are_told() -> None:
     events = Events()
-    events.lost_answers = [ConnectionLostError("reset")]
+    events.net.reset("create", carried_out=True, times=1)
     async with broadcasting(events) as recorder:
         record(recorder)
         await asyncio.sleep(5)
@@ -502,10 +502,10 @@ async def test_repetitions_while_the_answer_of_a_creation_is_lost_are_told() -> 
 @pytest.mark.looptime
 async def test_a_cancellation_from_inside_a_request_is_a_failure_and_no_silence(mocker: MockerFixture) -> None:
     events = Events()
-    mocker.patch.object(events, "create", side_effect=[asyncio.CancelledError, None])
-    broadcaster = EventBroadcaster(events)  # type: ignore[arg-type]
-    record(broadcaster.recorder("test"))
+    mocker.patch.object(events.client, "create", side_effect=[asyncio.CancelledError, None])
+    made = EventBroadcaster(events.client)
+    record(made.recorder("test"))
     async with asyncio.timeout(1_000):
         with pytest.raises(ExceptionGroup) as error:
-            await broadcaster.run()
+            await made.run()
     assert error.group_contains(RuntimeError, match="cancellation that came from inside")

@@ -12,9 +12,9 @@ import pytest
 import structlog
 
 from api.v1alpha1 import BootConfig, HTTPBootConfig, IPXEBootConfig
+from controller_runtime.envtest import NOT_SERVED
 from machines import Stage
-from tests.unit.cache.memory_api import Document
-from tests.unit.machines.lab import NAMESPACE, UUID, BootApi, Lab, make_lab, running, settle, stop
+from tests.unit.machines.lab import NAMESPACE, UUID, BootApi, Document, Lab, make_lab, running, settle, stop
 from webserver import DeliveryRecorder, deliveries
 from webserver.metrics import DELIVERIES, PENDING_DELIVERIES
 
@@ -104,7 +104,7 @@ async def test_other_conditions_and_the_state_are_left_alone() -> None:
     api = one()
     ready = {"type": "Ready", "status": "True", "reason": "X", "message": "", "lastTransitionTime": at(-5)}
     fetched = ready | {"type": "IgnitionDataFetched", "status": "False"}
-    api.update(IPXEBootConfig, "a", NAMESPACE, status={"state": "Ready", "conditions": [fetched, ready]})
+    api.change_status(IPXEBootConfig, "a", state="Ready", conditions=[fetched, ready])
     async with recording(api) as (lab, recorder):
         deliver(lab, recorder)
         await asyncio.sleep(10)
@@ -168,7 +168,7 @@ async def test_the_first_delivery_after_a_minute_moves_the_time_though_the_statu
 async def test_what_another_replica_wrote_counts(age: int, written: bool) -> None:
     api = one()
     theirs = written_by_others(-age)
-    api.update(IPXEBootConfig, "a", NAMESPACE, status={"conditions": [theirs]})
+    api.change_status(IPXEBootConfig, "a", conditions=[theirs])
     async with recording(api) as (lab, recorder):
         deliver(lab, recorder)
         await asyncio.sleep(10)
@@ -179,7 +179,7 @@ async def test_what_another_replica_wrote_counts(age: int, written: bool) -> Non
 async def test_what_another_replica_writes_meanwhile_counts() -> None:
     api = one()
     theirs = written_by_others(1)
-    api.before_patch = lambda: api.update(IPXEBootConfig, "a", NAMESPACE, status={"conditions": [theirs]})
+    api.before_patch(lambda: api.change_status(IPXEBootConfig, "a", conditions=[theirs]))
     async with recording(api) as (lab, recorder):
         deliver(lab, recorder)
         await asyncio.sleep(10)
@@ -190,7 +190,7 @@ async def test_what_another_replica_writes_meanwhile_counts() -> None:
 async def test_a_conflict_with_another_writer_loses_neither() -> None:
     api = one()
     ready = {"type": "Ready", "status": "True", "reason": "X", "message": "", "lastTransitionTime": at(0)}
-    api.before_patch = lambda: api.update(IPXEBootConfig, "a", NAMESPACE, status={"conditions": [ready]})
+    api.before_patch(lambda: api.change_status(IPXEBootConfig, "a", conditions=[ready]))
     async with recording(api) as (lab, recorder):
         deliver(lab, recorder)
         await asyncio.sleep(10)
@@ -249,7 +249,7 @@ async def test_a_minute_that_ends_between_two_looks_at_the_clock_is_no_error() -
 
 async def test_what_a_clock_wrote_that_was_put_back_since_does_not_count() -> None:
     api = one()
-    api.update(IPXEBootConfig, "a", NAMESPACE, status={"conditions": [written_by_others(86_400)]})
+    api.change_status(IPXEBootConfig, "a", conditions=[written_by_others(86_400)])
     async with recording(api) as (lab, recorder):
         deliver(lab, recorder)
         await asyncio.sleep(10)
@@ -281,7 +281,7 @@ async def test_nothing_is_lost_while_the_server_is_away() -> None:
     failed = counted("ignition", "failed")
     async with recording(api) as (lab, recorder):
         with structlog.testing.capture_logs() as logs:
-            api.go_down()
+            outage = api.net.outage()
             deliver(lab, recorder)
             await asyncio.sleep(300)
             deliver(lab, recorder, Stage.IPXE_SCRIPT)
@@ -289,7 +289,7 @@ async def test_nothing_is_lost_while_the_server_is_away() -> None:
             await asyncio.sleep(300)
             assert PENDING_DELIVERIES._value.get() == 2
             assert 10 <= counted("ignition", "failed") - failed <= 60
-            api.down = False
+            outage.remove()
             await asyncio.sleep(120)
         assert conditions(api)["IgnitionDataFetched"]["lastTransitionTime"] == at(0)
         assert conditions(api)["IPXEScriptFetched"]["lastTransitionTime"] == at(300)
@@ -302,10 +302,9 @@ async def test_nothing_is_lost_while_the_server_is_away() -> None:
 async def test_a_404_that_is_no_api_servers_word_loses_nothing() -> None:
     api = one()
     async with recording(api) as (lab, recorder):
-        api.misrouted = True
-        deliver(lab, recorder)
-        await asyncio.sleep(10)
-        api.misrouted = False
+        with api.net.fail(("get", "patch"), NOT_SERVED):
+            deliver(lab, recorder)
+            await asyncio.sleep(10)
         await asyncio.sleep(60)
         assert conditions(api)["IgnitionDataFetched"]["lastTransitionTime"] == at(0)
 
@@ -313,11 +312,10 @@ async def test_a_404_that_is_no_api_servers_word_loses_nothing() -> None:
 async def test_the_latest_of_several_deliveries_during_an_outage_is_written() -> None:
     api = one()
     async with recording(api) as (lab, recorder):
-        api.go_down()
-        for _ in range(3):
-            deliver(lab, recorder)
-            await asyncio.sleep(100)
-        api.down = False
+        with api.net.outage():
+            for _ in range(3):
+                deliver(lab, recorder)
+                await asyncio.sleep(100)
         await asyncio.sleep(120)
         assert conditions(api)["IgnitionDataFetched"]["lastTransitionTime"] == at(200)
         assert len(api.patches) == 1
@@ -339,7 +337,7 @@ async def test_an_object_that_is_gone_or_another_one_is_dropped(known: bool, aga
         if known:
             replace()
         else:
-            api.before_patch = replace
+            api.before_patch(replace)
         await asyncio.sleep(120)
         assert api.patches == []
         assert counted("ignition", "dropped") - dropped == 1
@@ -359,7 +357,7 @@ async def test_writes_are_bounded() -> None:
         api.patching.open()
         await asyncio.sleep(10)
         assert len(api.patches) == 50
-        assert api.most_patches == 8
+        assert api.patching.most == 8
 
 
 async def test_one_object_is_never_written_twice_at_once() -> None:
@@ -484,8 +482,7 @@ async def test_the_end_tries_again_when_the_server_comes_back() -> None:
     api = one()
     lab = make_lab(api)
     async with running(lab):
-        api.go_down()
-        asyncio.get_running_loop().call_later(3, setattr, api, "down", False)
+        asyncio.get_running_loop().call_later(3, api.net.outage().remove)
         took = await flushed(api, lab, DeliveryRecorder(lab.client, lab.cache, clock=clock))
         assert took == pytest.approx(3, abs=0.6)
         assert len(api.patches) == 1
@@ -497,7 +494,7 @@ async def test_the_end_takes_five_seconds_at_most_and_says_what_is_lost(how: str
     lab = make_lab(api)
     async with running(lab):
         if how == "down":
-            api.go_down()
+            api.net.outage()
         else:
             api.patching.close()
         with structlog.testing.capture_logs() as logs:

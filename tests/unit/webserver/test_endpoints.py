@@ -13,9 +13,8 @@ from hypothesis import strategies as st
 
 from api.v1alpha1 import HTTPBootConfig, IPXEBootConfig
 from controller_runtime.api.core_v1 import Secret
-from controller_runtime.apimachinery import NamespacedName
+from controller_runtime.envtest import Failure
 from machines import Stage
-from tests.unit.cache.memory_api import Answer
 from tests.unit.machines.lab import NAMESPACE, OTHER_UUID, UUID, BootApi, Lab, make_lab, running, settle
 from webserver import BootEndpoints, Request, Response
 
@@ -43,6 +42,7 @@ class Server:
 async def server() -> AsyncIterator[Server]:
     """A cluster without any configuration."""
     async with running(make_lab(BootApi())) as lab:
+        await lab.secrets.wait_ready()  # time is virtual in tests alone, so nothing has settled in a moment of it here
         yield Server(lab)
 
 
@@ -228,9 +228,9 @@ async def test_what_is_not_known_yet_shall_be_asked_for_again(
 ) -> None:
     await serve(server, "ipxe", **spec)
     server.api.reading.close()
+    server.api.net.fail("get", Failure(403, message="line\nbreak"), kind=Secret, name="s")
     await serve(server, "secret", name="s", **data)
     says(server.get(path), 503, "has not been fetched yet", RETRY)
-    server.api.refused[NamespacedName(NAMESPACE, "s")] = Answer(403, "Forbidden", "line\nbreak")
     server.api.reading.open()
     await settle()
     says(server.get(path), 503, "could not be read and is retried: ", RETRY)
@@ -331,7 +331,7 @@ async def test_going_out_of_contact_changes_nothing() -> None:
     async with running(make_lab(api, default_uki_url="http://images/default.efi")) as lab:
         server = Server(lab)
         before = [server.get(path) for path in ALL]
-        api.go_down()
+        api.net.outage()
         await settle()
         assert [server.get(path) for path in ALL] == before
         assert [response.status for response in before] == [200] * 5

@@ -238,6 +238,17 @@ async def test_the_delay_of_a_locked_item_runs_while_it_is_locked() -> None:
 
 
 @pytest.mark.looptime
+async def test_done_does_not_cut_a_delay_short() -> None:
+    queue = make_queue()
+    queue.add("a")
+    await queue.get()
+    queue.add("a", after=5)
+    queue.done("a")
+    assert (len(queue), await queue.get()) == (0, ("a", 0))
+    assert elapsed() == 5
+
+
+@pytest.mark.looptime
 async def test_rate_limited_adds_back_off_until_forget() -> None:
     queue = PriorityQueue[str]("back-off", rate_limiter=ItemExponentialFailureRateLimiter(base=1, maximum=100))
     times = []
@@ -260,10 +271,13 @@ async def test_every_waiting_worker_gets_one_item() -> None:
     assert [item for item, _ in await asyncio.gather(*workers)] == ["a", "b", "c"]
 
 
-async def test_a_worker_cancelled_in_its_turn_hands_the_item_to_the_next() -> None:
+@pytest.mark.parametrize("cancelled_first", [False, True], ids=["add first", "cancel first"])
+async def test_a_worker_cancelled_in_its_turn_hands_the_item_to_the_next(cancelled_first: bool) -> None:
     queue = make_queue()
     first, second = asyncio.create_task(queue.get()), asyncio.create_task(queue.get())
     await settle()
+    if cancelled_first:
+        first.cancel()
     queue.add("a")
     first.cancel()
     assert await second == ("a", 0)

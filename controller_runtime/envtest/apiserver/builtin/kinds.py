@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from controller_runtime.envtest.apiserver.builtin import events, printing
-from controller_runtime.envtest.apiserver.builtin.components import COMPONENTS, rbac
+from controller_runtime.envtest.apiserver.builtin.components import rbac
 from controller_runtime.envtest.apiserver.builtin.configmaps import ConfigMapStrategy
 from controller_runtime.envtest.apiserver.builtin.definitions import DefinitionStatusStrategy, DefinitionStrategy
 from controller_runtime.envtest.apiserver.builtin.leases import LeaseStrategy
@@ -49,7 +49,7 @@ class BuiltinKind:
         version: Version.
         kind: Name of the kind.
         plural: Name in URLs; kind and plural in lower case give the singular.
-        component: Name of its schema in `COMPONENTS`.
+        component: Name of its schema in `COMPONENTS`, which says more than is enforced: the strategy has the rules.
         strategy: How it is created and updated; takes objects in their stored form.
         columns: Of tables; their cells take objects in this version.
         namespaced: Whether it lives in namespaces.
@@ -84,11 +84,6 @@ class BuiltinKind:
     to_storage: Callable[[Object], Object] = _as_it_is
     from_storage: Callable[[Object], Object] = _as_it_is
     returns_deleted: bool = False
-
-    @property
-    def schema(self) -> dict[str, Any]:
-        """Its OpenAPI, which refers to `COMPONENTS`. Says more than is enforced: the strategy has the rules."""
-        return COMPONENTS[self.component]
 
     @property
     def singular(self) -> str:

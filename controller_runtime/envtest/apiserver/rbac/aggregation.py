@@ -8,12 +8,12 @@ from typing import Any, Final
 
 import structlog
 
+from controller_runtime.apimachinery.selectors import LabelRequirement, LabelSelector, Operator
 from controller_runtime.envtest.apiserver import forms
 from controller_runtime.envtest.apiserver.builtin.components.rbac import GROUP
 from controller_runtime.envtest.apiserver.errors import StatusError
 from controller_runtime.envtest.apiserver.rbac.authorizer import ROLES
 from controller_runtime.envtest.apiserver.resources import Registry
-from controller_runtime.envtest.apiserver.selectors import LabelRequirement, LabelSelector, Operator
 from controller_runtime.envtest.apiserver.store import Event, Key, Store
 from controller_runtime.envtest.apiserver.writer import WriteOptions, Writer
 
@@ -49,11 +49,13 @@ class AggregationController:
         """Works until cancelled."""
         while True:
             await self._wake.wait()
-            self._wake.clear()
             self.settle()
 
     def settle(self) -> None:
-        """Brings all of them up to date."""
+        """Brings all of them up to date, if one has changed since the last time."""
+        if not self._wake.is_set():
+            return
+        self._wake.clear()
         for _ in range(_ROUNDS):
             if not self._settle_once():
                 return

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
+from controller_runtime.apimachinery.selectors import SelectorError, parse_fields
 from controller_runtime.envtest.apiserver.exchange import Query, Request
 from controller_runtime.envtest.apiserver.rbac.attributes import Attributes
 from controller_runtime.envtest.apiserver.routes import Target
-from controller_runtime.envtest.apiserver.selectors import SelectorError, parse_fields
 from controller_runtime.envtest.apiserver.validation.names import path_segment
 
 _VERBS: Final = {"POST": "create", "GET": "get", "HEAD": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}

@@ -50,5 +50,5 @@ def test_everything_is_described() -> None:
 
 @pytest.mark.parametrize("kind", builtin_kinds(), ids=lambda kind: f"{kind.plural}.{kind.group}")
 def test_a_kinds_schema_compiles(kind: Any) -> None:
-    compile_schema(kind.schema, COMPONENTS)
+    compile_schema(COMPONENTS[kind.component], COMPONENTS)
     assert f"{kind.component}List" in COMPONENTS

@@ -24,7 +24,7 @@ def patched(case: dict[str, Any], document: dict[str, Any], patch: Any) -> Any:
         case "merge":
             return merge_patch(document, patch)
         case _:
-            schema = KINDS[case["document"].removeprefix("owned ")].schema
+            schema = COMPONENTS[KINDS[case["document"].removeprefix("owned ")].component]
             return strategic_merge_patch(document, patch, schema, COMPONENTS)
 
 

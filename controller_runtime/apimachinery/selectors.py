@@ -1,4 +1,4 @@
-"""Label and field selectors: the grammar, the error texts and the meaning of the real server's."""
+"""Label and field selectors: the grammar, the error texts and the meaning of the API server's."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Operator: TypeAlias = Literal["=", "==", "!=", "in", "notin", "exists", "!", ">"
 
 
 class SelectorError(ValueError):
-    """A selector cannot be understood; the text is the real server's."""
+    """A selector cannot be understood; the text is the API server's."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""Operators in one file each, to start from; tests run them."""

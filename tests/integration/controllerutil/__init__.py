@@ -1,0 +1,1 @@
+"""Helpers of reconcilers against a real API server."""

@@ -1,0 +1,1 @@
+"""The example operators, as their readers start them."""

@@ -1,0 +1,1 @@
+"""The soak's own instruments: what they find, and what they let pass."""
