@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,7 +15,7 @@ import pytest
 from controller_runtime import AiohttpTransport, Client, NamespacedName, ObjectMeta, load_config
 from controller_runtime.apimachinery import Object, decode
 from controller_runtime.client import NotFoundError
-from controller_runtime.envtest import ControlPlane
+from controller_runtime.envtest import ControlPlane, ControlPlaneOptions
 from examples.greeting import ConfigMap, Greeting, GreetingSpec
 
 pytestmark = pytest.mark.integration
@@ -24,6 +24,13 @@ T = TypeVar("T", bound=Object)
 
 ROOT = Path(__file__).parents[3]
 COMMAND = (sys.executable, "-m", "examples.greeting")
+
+
+@pytest.fixture(scope="module")
+def control_plane() -> Iterator[ControlPlane]:
+    """A server that collects garbage."""
+    with ControlPlane(ControlPlaneOptions(garbage_collection=True)) as plane:
+        yield plane
 
 
 @pytest.fixture
