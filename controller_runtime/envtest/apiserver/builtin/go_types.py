@@ -7,28 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from controller_runtime.envtest.apiserver.schema.go_structs import Decoding, GoType, Place
-from controller_runtime.envtest.apiserver.schema.go_text import plain
+from controller_runtime.envtest.apiserver.schema.go_structs import Decoding, GoType, Place, found
 from controller_runtime.envtest.apiserver.validation.times import MICRO_TIME, TIME, format_time, parse_time
 
 _WIDTHS: Final = {"int32": 32, "int64": 64}
 _BASE64: Final = re.compile(r"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
 _BASE64_CHARACTER: Final = re.compile(r"[A-Za-z0-9+/=]*")
-
-
-def found(value: Any, *, exact: bool = False) -> str:
-    """What Go calls a JSON value that it did not expect."""
-    match value:
-        case bool():
-            return "bool"
-        case int() | float():
-            return f"number {plain(value)}" if exact else "number"
-        case str():
-            return "string"
-        case list():
-            return "array"
-        case _:
-            return "object"
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,7 +72,8 @@ class GoType(Protocol):
         """What is written again; None where nothing is."""
 
 
-def _found(value: Any, *, exact: bool = False) -> str:
+def found(value: Any, *, exact: bool = False) -> str:
+    """What Go calls a JSON value that it did not expect."""
     match value:
         case bool():
             return "bool"
@@ -101,7 +102,7 @@ class Text:
         """See `GoType`."""
         if not isinstance(value, str):
             if value is not None:
-                decoding.refuse(_found(value), self.name, place)
+                decoding.refuse(found(value), self.name, place)
             value = ""
         return value if value or self.keep_empty else None
 
@@ -123,7 +124,7 @@ class Integer:
             return value
         if value != 0 or type(value) is not int:
             number = isinstance(value, int | float) and not isinstance(value, bool)
-            decoding.refuse(_found(value, exact=number), self.name, place)
+            decoding.refuse(found(value, exact=number), self.name, place)
         return None
 
 
@@ -141,7 +142,7 @@ class Flag:
         """See `GoType`."""
         if self.canonical(value) or value is None:
             return value
-        decoding.refuse(_found(value), self.name, place)
+        decoding.refuse(found(value), self.name, place)
         return None
 
 
@@ -160,7 +161,7 @@ class Time:
         if value is None:
             return None
         if not isinstance(value, str):
-            decoding.refuse(_found(value), "string", place)
+            decoding.refuse(found(value), "string", place)
             return None
         try:
             return parse_time(value)
@@ -198,7 +199,7 @@ class Texts:
         """See `GoType`."""
         if not isinstance(value, dict):
             if value is not None:
-                decoding.refuse(_found(value), self.name, place)
+                decoding.refuse(found(value), self.name, place)
             return None
         element = Text(keep_empty=True)
         return {key: element.decode(value[key], place.below(f".{key}"), decoding) for key in sorted(value)} or None
@@ -223,7 +224,7 @@ class Items:
         """See `GoType`."""
         if not isinstance(value, list):
             if value is not None:
-                decoding.refuse(_found(value), self.name, place)
+                decoding.refuse(found(value), self.name, place)
             return None
         return [self.of.decode(item, place.below(f"[{index}]"), decoding) for index, item in enumerate(value)] or None
 
@@ -252,7 +253,7 @@ class Struct:
         """See `GoType`."""
         value = {} if value is None else value
         if not isinstance(value, dict):
-            decoding.refuse(_found(value), self.name, place)
+            decoding.refuse(found(value), self.name, place)
             value = {}
         short = self.name.rpartition(".")[2]
         decoded: dict[str, Any] = {}
